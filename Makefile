@@ -1,0 +1,52 @@
+# The project's commands. `make run` and `make test` need only Python >= 3.11 (with venv), git and make.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SIZE ?= 1
+DOP ?= 0.5
+SEED ?= 1
+export CDI_HOME ?= $(CURDIR)/var
+LOCK = requirements/py$(shell $(PYTHON) -c 'import sys; print("313" if sys.version_info >= (3, 12) else "311")').txt
+STAMP := $(VENV)/.installed
+ASSETS := ogcapi/static/vendor/.installed
+
+.PHONY: setup run test check format lock landscape bench clean
+
+setup: $(STAMP) $(ASSETS) ## virtual environment, dependencies, front-end files
+
+$(STAMP): setup.py requirements/py311.txt requirements/py313.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+$(ASSETS): ogcapi/assets/package.json ogcapi/assets/package-lock.json | $(STAMP)
+	$(BIN)/python ogcapi/assets/install.py
+	touch $@
+
+run: setup ## the chain on both samples (unless released), then http://localhost:5000
+	$(BIN)/python samples/demo.py
+	$(BIN)/cdi serve
+
+landscape: $(STAMP) ## the synthetic test bench: make landscape SIZE=5 DOP=0.1
+	$(BIN)/python samples/landscape.py --size $(SIZE) --dop $(DOP) --seed $(SEED) --out $(CDI_HOME)/samples/landscape
+
+test: setup ## the tests
+	$(BIN)/python -m pytest -q
+
+check: setup ## formatter, linter, types, import contracts, process files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tests/validate_cwl.py
+
+format: $(STAMP) ## let the formatter and the linter mend what they can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup ## timings: the stages on the synthetic test bench
+	$(BIN)/python benchmarks/stages.py
+
+lock: ## compile the ranges of setup.py into requirements/, with hashes
+	$(PYTHON) requirements/lock.py

@@ -1,0 +1,1 @@
+"""Where steps run: each backend offers the same three verbs."""

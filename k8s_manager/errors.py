@@ -1,0 +1,81 @@
+"""All errors that this package raises on purpose, drawn once.
+
+CdiError
+├── ConfigError            a setting or configuration file is wrong
+│   └── ProcessFileError   a CWL file cannot be loaded or uses an unsupported feature
+├── UnknownProcess         no process of that id is configured
+├── InvalidInputs          an execute request breaks the process description
+├── UnknownDataset         no dataset of that name is configured, or it has no such release
+├── NoSuchJob              no record of that id
+├── JobGone                the job's results were removed, or it was dismissed
+├── ResultNotReady         the job has not finished
+├── LeaseLost              another controller has taken over
+└── StoreError             the database cannot be used now
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class CdiError(Exception):
+    """Base of all errors raised on purpose; its text is meant for people."""
+
+
+class ConfigError(CdiError):
+    """A setting or a configuration file is wrong."""
+
+
+class ProcessFileError(ConfigError):
+    """A process file cannot be loaded, or asks for a feature outside the supported subset."""
+
+
+class UnknownProcess(CdiError):  # noqa: N818  named as in the standard
+    """No process of that id is configured."""
+
+
+class UnknownDataset(CdiError):  # noqa: N818
+    """No dataset of that name is configured, or it has no such release."""
+
+
+class NoSuchJob(CdiError):  # noqa: N818
+    """No job record of that id."""
+
+
+class JobGone(CdiError):  # noqa: N818
+    """The job was dismissed, or its results were removed."""
+
+
+class ResultNotReady(CdiError):  # noqa: N818
+    """The job has not finished yet."""
+
+
+class LeaseLost(CdiError):  # noqa: N818
+    """Another controller has taken over; nothing may be written any more."""
+
+
+class StoreError(CdiError):
+    """The database cannot be used now."""
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One way in which a request breaks a process description."""
+
+    input: str
+    pointer: str
+    expected: str
+    got: str
+
+    def sentence(self) -> str:
+        """Return the violation as one sentence."""
+        return f"{self.pointer}: expected {self.expected}, got {self.got}"
+
+
+class InvalidInputs(CdiError):  # noqa: N818
+    """An execute request breaks the process description; holds every violation."""
+
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        super().__init__("; ".join(violation.sentence() for violation in violations))
+        self.violations = tuple(violations)

@@ -1,0 +1,218 @@
+"""Every setting of manager and service in one place: meaning, unit, default and why.
+
+Environment beats file; the file is ``pygeoapi-config.yml``, where all settings of ours stand under
+``server.manager`` (the only part that stock pygeoapi hands over to a manager).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from k8s_manager.errors import ConfigError
+
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A published dataset: the area it covers and the processes that may write to it."""
+
+    name: str
+    area: tuple[float, float, float, float] | None
+    """Declared extent (left, bottom, right, top) in `crs`; None where it is not limited."""
+    crs: str
+    """Storage CRS of its collections, for example ``EPSG:25832``."""
+    writers: tuple[str, ...]
+    """Ids of the processes whose releases may become current."""
+    title: Mapping[str, str] = field(default_factory=dict)
+    """Title by language (``en``, ``de``)."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the manager and the service need to know; build it with `load`."""
+
+    config: Path
+    """CDI_CONFIG: what is served. Default pygeoapi-config.yml."""
+    home: Path
+    """CDI_HOME: all state of a local installation. Default ./var."""
+    database_url: str
+    """CDI_DATABASE_URL: the job store. Default an SQLite file in `home`: nothing to install."""
+    workspace: Path
+    """CDI_WORKSPACE: attempts, results, releases, cache. Default `home`/workspace."""
+    backend: str = "local"
+    """CDI_BACKEND: where steps run, ``local`` (subprocesses) or ``kubernetes``."""
+    host: str = "127.0.0.1"
+    """CDI_HOST: address to listen on. Loopback, because identities are not configured."""
+    port: int = 5000
+    """CDI_PORT: a taken port is named and the next free one is used. 5000 is pygeoapi's own."""
+    public_url: str | None = None
+    """CDI_PUBLIC_URL: address in links, without trailing slash. Default from host and port."""
+    workers: int = 2
+    """CDI_WORKERS: web worker processes. Two, so that one slow request does not stop the site."""
+    sources: Path | None = None
+    """CDI_SOURCES: file of configured sources. Default sources.yml beside the ingest CWL."""
+    secrets_dir: Path | None = None
+    """CDI_SECRETS_DIR: folder with one file per secret that a source names."""
+    local_slots: int = field(default_factory=lambda: os.cpu_count() or 1)
+    """CDI_LOCAL_SLOTS: steps that run at once on this machine. Default the number of cores."""
+    lease_s: float = 10.0
+    """CDI_LEASE_S: seconds a controller may stay silent before another takes over."""
+    poll_s: float = 0.2
+    """CDI_POLL_S: seconds between looks at the store when nothing else wakes the controller."""
+    retry_delays_s: tuple[float, ...] = (1.0, 4.0, 16.0)
+    """Pauses before another try after exit code 75; their number is the number of tries."""
+    max_lost: int = 3
+    """New rounds after attempts that ended without a word (killed, node lost)."""
+    log_limit_bytes: int = 10_000_000
+    """Bytes kept of each of a step's stdout and stderr; more is dropped with a note."""
+    sync_limit_s: float = 60.0
+    """Longest time limit, in seconds, of a process that may be executed synchronously."""
+    max_sync_waiting: int = 4
+    """Synchronous requests that may wait in one worker at once; more get 503."""
+    body_limit_bytes: int = 32_000_000
+    """Largest request body. An inventory of the whole state as GeoJSON has about 20 MB."""
+    coverage_limit_cells: int = 16_000_000
+    """Largest coverage answer in cells (all bands); beyond it 413 with the scale that fits."""
+    input_hosts: tuple[str, ...] = ()
+    """Hosts from which inputs may be fetched by reference. None by default."""
+    datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    """Datasets that releases are published to, by name."""
+
+    @classmethod
+    def load(cls, env: Mapping[str, str] | None = None, config: Path | None = None) -> Settings:
+        """Read the configuration file and the environment.
+
+        Args:
+            env: Environment; the process's own when None.
+            config: Configuration file; when None CDI_CONFIG, PYGEOAPI_CONFIG or the default.
+
+        Raises:
+            ConfigError: The file is missing or a value is not what is expected.
+        """
+        env = os.environ if env is None else env
+        named = config or env.get("CDI_CONFIG") or env.get("PYGEOAPI_CONFIG")
+        path = Path(named or "pygeoapi-config.yml").absolute()
+        return cls.from_manager(read_config(path, env)["server"].get("manager") or {}, path, env)
+
+    @classmethod
+    def from_manager(
+        cls, manager: Mapping[str, Any], config: Path, env: Mapping[str, str] | None = None
+    ) -> Settings:
+        """Build settings from a configuration's ``server.manager`` and the environment."""
+        env = os.environ if env is None else env
+        home = Path(env.get("CDI_HOME") or manager.get("home") or "var").absolute()
+        values: dict[str, Any] = {
+            "config": config,
+            "home": home,
+            "database_url": env.get("CDI_DATABASE_URL")
+            or manager.get("connection")
+            or f"sqlite:///{home / 'cdi.db'}",
+            "workspace": Path(
+                env.get("CDI_WORKSPACE") or manager.get("output_dir") or home / "workspace"
+            ).absolute(),
+            "datasets": _datasets(manager.get("datasets") or {}),
+        }
+        for item in fields(cls):
+            given = env.get(f"CDI_{item.name.upper()}") or manager.get(item.name)
+            if item.name not in values and given is not None and given != "":
+                values[item.name] = _convert(item.name, str(item.type), given)
+        settings = cls(**values)
+        if settings.backend not in ("local", "kubernetes"):
+            raise ConfigError(f"CDI_BACKEND is {settings.backend!r}; expected local or kubernetes")
+        return settings
+
+    @property
+    def base_url(self) -> str:
+        """The address in links, without trailing slash."""
+        return (self.public_url or f"http://{_link_host(self.host)}:{self.port}").rstrip("/")
+
+
+def read_config(path: Path, env: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Read a pygeoapi configuration file; ``${VAR:-default}`` is replaced from the environment.
+
+    Raises:
+        ConfigError: The file is missing, no YAML, or lacks ``server``.
+    """
+    env = os.environ if env is None else env
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = yaml.safe_load(expand(text, env))
+    except OSError as error:
+        raise ConfigError(
+            f"configuration {path} cannot be read ({error.strerror}); "
+            "name another with CDI_CONFIG or --config"
+        ) from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"configuration {path} is not valid YAML: {error}") from error
+    if not isinstance(document, dict) or not isinstance(document.get("server"), dict):
+        raise ConfigError(f"configuration {path} has no section 'server'")
+    return document
+
+
+def expand(text: str, env: Mapping[str, str]) -> str:
+    """Replace ``${VAR}`` and ``${VAR:-default}``; a variable without value or default is an error.
+
+    Raises:
+        ConfigError: A variable is not set and has no default.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match.group(1), match.group(2)
+        if env.get(name):
+            return env[name]
+        if default is None:
+            raise ConfigError(f"environment variable {name} is used but not set")
+        return default
+
+    return _VARIABLE.sub(value, text)
+
+
+def _datasets(given: Mapping[str, Any]) -> dict[str, Dataset]:
+    datasets = {}
+    for name, entry in given.items():
+        if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", name):
+            raise ConfigError(
+                f"dataset name {name!r}: expected lower case letters, digits and hyphens"
+            )
+        if not isinstance(entry, Mapping) or "crs" not in entry or not entry.get("writers"):
+            raise ConfigError(f"dataset {name}: expected crs, writers and optionally area, title")
+        area = entry.get("area")
+        if area is not None and len(area) != 4:
+            raise ConfigError(f"dataset {name}: area must be left, bottom, right, top")
+        datasets[name] = Dataset(
+            name=name,
+            area=(float(area[0]), float(area[1]), float(area[2]), float(area[3])) if area else None,
+            crs=str(entry["crs"]),
+            writers=tuple(entry["writers"]),
+            title=dict(entry.get("title") or {}),
+        )
+    return datasets
+
+
+def _convert(name: str, kind: str, given: Any) -> Any:
+    try:
+        if kind.startswith("tuple[str"):
+            return tuple(given.split(",") if isinstance(given, str) else given)
+        if kind.startswith("tuple[float"):
+            parts = given.split(",") if isinstance(given, str) else given
+            return tuple(float(part) for part in parts)
+        for start, convert in (("int", int), ("float", float), ("Path", Path)):
+            if kind.startswith(start):
+                return convert(given)
+        return str(given)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(
+            f"setting {name} (CDI_{name.upper()}) is {given!r}; expected {kind}"
+        ) from error
+
+
+def _link_host(host: str) -> str:
+    return "localhost" if host in ("127.0.0.1", "0.0.0.0", "::1", "::") else host  # noqa: S104

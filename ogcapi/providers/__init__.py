@@ -1,0 +1,1 @@
+"""Providers that read releases by windows and pages, never whole files."""

@@ -1,0 +1,1 @@
+"""Find tree crowns in the surface model."""

@@ -1,0 +1,1 @@
+"""Turn raw images into what later steps need."""

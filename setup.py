@@ -30,7 +30,7 @@ setup(
         "k8s_manager": ["migrations/*.mako"],
         "ogcapi": ["templates/**/*", "static/**/*", "locale/**/*.mo"],
     },
-    entry_points={"console_scripts": ["cdi=ogcapi.cli:app"]},
+    entry_points={"console_scripts": ["cdi=ogcapi.cli:main"]},
     install_requires=[
         # the stages
         "numpy>=2.0,<3",

@@ -1,0 +1,47 @@
+"""From an execute request to a job record's content: the same way for HTTP, command line, manager."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from k8s_manager import inputs, releases
+from k8s_manager.cwl import Process
+from k8s_manager.records import NewJob
+from k8s_manager.settings import Settings
+
+
+def accept(
+    settings: Settings,
+    process: Process,
+    body: Mapping[str, Any],
+    *,
+    owner: str = "local",
+    trusted: bool = False,
+) -> NewJob:
+    """Validate an execute request.
+
+    Args:
+        settings: Limits, allowed hosts, datasets.
+        process: The process to execute.
+        body: The execute request as it was sent.
+        owner: Written to the record.
+        trusted: Whether files of this machine may be named (the command line may).
+
+    Raises:
+        InvalidInputs: The request breaks the description; holds every violation.
+    """
+    accepted = inputs.accept(process, body, settings, trusted=trusted)
+    releases.check_dataset(settings, process.id, accepted.values)
+    return NewJob(
+        process_id=process.id,
+        process_version=process.version,
+        process=process.to_json(),
+        request={
+            "values": accepted.values,
+            "outputs": accepted.outputs,
+            "response": accepted.response,
+            "subscriber": accepted.subscriber,
+        },
+        owner=owner,
+    )

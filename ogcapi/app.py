@@ -1,0 +1,95 @@
+"""The Flask application: routes, hooks and error handling around the service."""
+
+from __future__ import annotations
+
+import gzip
+import logging
+
+from flask import Flask, Response, request
+from werkzeug.datastructures import Headers
+
+from k8s_manager.settings import Settings
+from ogcapi import (
+    collection_views,
+    job_views,
+    negotiation,
+    pages,
+    problems,
+    process_views,
+    site_views,
+)
+from ogcapi.service import Service
+
+EXPOSED = "Location, Link, ETag, Content-Crs, Preference-Applied, Retry-After"
+COMPRESSIBLE = ("application/json", "text/", "application/geo+json", "application/problem+json")
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Build the application; opens no database and no file beyond the configuration."""
+    settings = settings or Settings.load()
+    app = Flask(__name__, static_folder="static", static_url_path="/static")
+    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
+    app.url_map.strict_slashes = False
+    app.extensions["cdi"] = Service(settings)
+    for module in (site_views, process_views, job_views, collection_views):
+        app.register_blueprint(module.BLUEPRINT)
+    app.before_request(_answer_preflight)
+    app.register_error_handler(Exception, _failed)
+    app.after_request(_finish)
+    logging.getLogger("pygeoapi").setLevel(logging.CRITICAL)
+    return app
+
+
+def _answer_preflight() -> Response | None:
+    """Answer CORS preflight for every path that exists."""
+    if request.routing_exception is not None or request.method != "OPTIONS":
+        return None
+    from flask import current_app
+
+    allowed = sorted(current_app.url_map.bind("").allowed_methods(request.path))
+    headers = {
+        "Allow": ", ".join(allowed),
+        "Access-Control-Allow-Methods": ", ".join(allowed),
+        "Access-Control-Allow-Headers": "Content-Type, Prefer, Accept, Authorization",
+        "Access-Control-Max-Age": "600",
+    }
+    return Response(status=204, headers=headers)
+
+
+def _failed(error: Exception) -> Response:
+    problem = problems.from_exception(error)
+    if request.accept_mimetypes.best_match([problems.MEDIA_TYPE, negotiation.HTML]) == (
+        negotiation.HTML
+    ) and request.args.get("f") in (None, "html"):
+        return pages.problem_page(problem)
+    return problems.response(problem)
+
+
+def _finish(response: Response) -> Response:
+    """Add what every answer carries: CORS, Vary, ETag, compression."""
+    response.headers = Headers(response.headers)
+    response.headers["Access-Control-Allow-Origin"] = "*"
+    response.headers["Access-Control-Expose-Headers"] = EXPOSED
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    for name in ("Accept", "Accept-Language", "Accept-Encoding"):
+        response.vary.add(name)
+    if response.is_streamed or response.direct_passthrough:
+        return response
+    if request.method in ("GET", "HEAD") and response.status_code == 200:
+        if "ETag" not in response.headers:
+            response.add_etag()
+        response.make_conditional(request)
+    _compress(response)
+    return response
+
+
+def _compress(response: Response) -> None:
+    if (
+        response.status_code != 304
+        and (response.mimetype or "").startswith(COMPRESSIBLE)
+        and not response.content_encoding
+        and "gzip" in request.accept_encodings
+        and len(response.get_data()) > 1000
+    ):
+        response.set_data(gzip.compress(response.get_data(), 5, mtime=0))
+        response.content_encoding = "gzip"

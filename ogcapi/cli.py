@@ -1,0 +1,256 @@
+"""The command line ``cdi``: run processes without a server, serve, look at jobs and releases."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from k8s_manager import acceptance
+from k8s_manager.controller import Controller, make_backend
+from k8s_manager.errors import CdiError, InvalidInputs
+from k8s_manager.records import FINAL, JobFilter
+from k8s_manager.registry import Registry
+from k8s_manager.settings import Settings, read_config
+from k8s_manager.store import Store
+from k8s_manager.workspace import Workspace
+from ogcapi import overview
+from ogcapi.watch import watch
+
+app = typer.Typer(
+    name="cdi",
+    help="Copernicus Data Infrastructure NRW: watch meadow orchards from open data.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+jobs_app = typer.Typer(help="List, show and dismiss jobs.", invoke_without_command=True)
+app.add_typer(jobs_app, name="jobs")
+datasets_app = typer.Typer(
+    help="Show the current releases; roll one back.", invoke_without_command=True
+)
+app.add_typer(datasets_app, name="datasets")
+OUT = Console()
+ERR = Console(stderr=True)
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", help="Configuration file (CDI_CONFIG).", dir_okay=False),
+]
+
+
+@app.command()
+def run(
+    process: Annotated[str, typer.Argument(help="Process id; see [bold]cdi processes[/bold].")],
+    inputs: Annotated[
+        Path,
+        typer.Option(
+            "--inputs",
+            "-i",
+            help="JSON or YAML file: an execute request, or just the inputs. "
+            "Files are named as {class: File, path: ...}, relative to this file.",
+        ),
+    ],
+    config: Config = None,
+    owner: Annotated[str, typer.Option(help="Owner written to the job's record.")] = "local",
+    unless_released: Annotated[
+        bool, typer.Option(help="Do nothing when the dataset has a release already.")
+    ] = False,
+) -> None:
+    """Run any process without a server, and show its progress and its results."""
+    settings = _settings(config)
+    store = _store(settings)
+    process_ = _registry(settings).get(process)
+    new = acceptance.accept(settings, process_, _request(inputs), owner=owner, trusted=True)
+    dataset = new.request["values"].get("dataset")
+    if unless_released and dataset in store.current_releases():
+        OUT.print(f"Dataset [bold]{dataset}[/bold] has a release already; nothing to do.")
+        return
+    job = store.create_job(new)
+    OUT.print(f"Job [bold]{job.id}[/bold] of process [bold]{process}[/bold]")
+    job = watch(Controller(settings, store, make_backend(settings)), store, job, OUT)
+    if job.status != "successful":
+        error = job.error or {}
+        ERR.print(f"[red]{job.status}[/red]: {error.get('title', job.message)}")
+        if error.get("detail"):
+            ERR.print(str(error["detail"]), markup=False, highlight=False)
+        raise typer.Exit(1)
+    overview.show_results(OUT, store, Workspace(settings.workspace), job)
+
+
+@app.command()
+def serve(
+    config: Config = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on (CDI_HOST).")] = None,
+    port: Annotated[int | None, typer.Option(help="Port (CDI_PORT).")] = None,
+    workers: Annotated[int | None, typer.Option(help="Web workers (CDI_WORKERS).")] = None,
+    controller: Annotated[
+        bool, typer.Option(help="Keep a controller beside the web workers.")
+    ] = True,
+) -> None:
+    """Serve the processes and the results over HTTP, with a controller beside."""
+    from dataclasses import replace
+
+    from ogcapi import serve as supervisor
+
+    settings = _settings(config)
+    given = {"host": host, "port": port, "workers": workers}
+    settings = replace(settings, **{key: value for key, value in given.items() if value})
+    _store(settings)
+    _registry(settings)
+
+    def say(line: str) -> None:
+        OUT.print(line, highlight=False)
+
+    raise typer.Exit(
+        supervisor.serve(settings, controller=controller, say=say, config=settings.config)
+    )
+
+
+@app.command()
+def controller(config: Config = None) -> None:
+    """Run the controller alone: it starts the steps of accepted jobs and sees them through."""
+    settings = _settings(config)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    Controller(settings, _store(settings), make_backend(settings)).run(stop)
+
+
+@app.command()
+def processes(
+    process: Annotated[str | None, typer.Argument(help="Show one process in full.")] = None,
+    config: Config = None,
+) -> None:
+    """List the processes, or describe one with its inputs and outputs."""
+    registry = _registry(_settings(config))
+    if process is not None:
+        overview.show_process(OUT, registry.get(process))
+        return
+    table = Table("Process", "Version", "What it does", box=None)
+    for entry in sorted(registry.processes.values(), key=lambda item: item.id):
+        table.add_row(entry.id, entry.version, entry.title)
+    OUT.print(table)
+
+
+@jobs_app.callback()
+def jobs(
+    context: typer.Context,
+    config: Config = None,
+    limit: Annotated[int, typer.Option(help="How many, newest first.", min=1, max=1000)] = 20,
+) -> None:
+    """List the newest jobs."""
+    if context.invoked_subcommand is not None:
+        return
+    page = _store(_settings(config)).jobs(JobFilter(), limit=limit, after=None)
+    table = Table("Job", "Process", "Status", "%", "Created", "Message", box=None)
+    for job in page.jobs:
+        table.add_row(
+            *(job.id, job.process_id, job.status, str(job.progress), job.created[:19], job.message)
+        )
+    OUT.print(table)
+
+
+@jobs_app.command("show")
+def show_job(job_id: Annotated[str, typer.Argument(help="Job id.")], config: Config = None) -> None:
+    """Show one job with its steps and results."""
+    settings = _settings(config)
+    store = _store(settings)
+    overview.show_job(OUT, store, Workspace(settings.workspace), store.job(job_id))
+
+
+@jobs_app.command("dismiss")
+def dismiss_job(
+    job_id: Annotated[str, typer.Argument(help="Job id.")], config: Config = None
+) -> None:
+    """Cancel a job, or remove the results of a finished one; releases stay."""
+    store = _store(_settings(config))
+    job = store.job(job_id)
+    job = store.remove(job_id) if job.status in FINAL else store.request_dismiss(job_id)
+    OUT.print(f"Job {job.id}: {'results removed' if job.removed else 'dismissal recorded'}.")
+
+
+@datasets_app.callback()
+def datasets(context: typer.Context, config: Config = None) -> None:
+    """Show what the current release of each dataset says."""
+    if context.invoked_subcommand is not None:
+        return
+    settings = _settings(config)
+    overview.show_datasets(OUT, _store(settings), Workspace(settings.workspace), settings)
+
+
+@datasets_app.command("rollback")
+def rollback(
+    dataset: Annotated[str, typer.Argument(help="Dataset name.")],
+    version: Annotated[str, typer.Argument(help="Version to make current, for example 000001.")],
+    config: Config = None,
+) -> None:
+    """Make an earlier release of a dataset the current one."""
+    _store(_settings(config)).rollback(dataset, version)
+    OUT.print(f"Dataset {dataset} now shows release {version}.")
+
+
+def main() -> None:
+    """Run the command line; errors raised on purpose become one sentence."""
+    try:
+        app()
+    except InvalidInputs as error:
+        ERR.print("[red]The inputs are not valid:[/red]")
+        for violation in error.violations:
+            ERR.print(f"  {violation.sentence()}", markup=False, highlight=False)
+        raise SystemExit(2) from error
+    except CdiError as error:
+        ERR.print(str(error), style="red", markup=False, highlight=False)
+        raise SystemExit(2) from error
+
+
+def _settings(config: Path | None) -> Settings:
+    return Settings.load(config=config)
+
+
+def _store(settings: Settings) -> Store:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    store = Store(settings.database_url)
+    store.migrate()
+    return store
+
+
+def _registry(settings: Settings) -> Registry:
+    return Registry.from_config(read_config(settings.config), settings)
+
+
+def _request(path: Path) -> dict[str, Any]:
+    """Read an execute request, or bare inputs; file paths become addresses."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        body = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise CdiError(f"inputs {path} cannot be read: {error}") from error
+    if not isinstance(body, dict):
+        raise CdiError(f"inputs {path}: expected an object of inputs by name")
+    body = body if "inputs" in body else {"inputs": body}
+    body["inputs"] = _with_addresses(body["inputs"], path.absolute().parent)
+    return body
+
+
+def _with_addresses(value: Any, folder: Path) -> Any:
+    if isinstance(value, dict):
+        if value.get("class") in ("File", "Directory") and "path" in value:
+            return {"href": (folder / value["path"]).resolve().as_uri()}
+        return {key: _with_addresses(entry, folder) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_with_addresses(entry, folder) for entry in value]
+    return value
+
+
+if __name__ == "__main__":
+    main()

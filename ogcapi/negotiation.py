@@ -1,0 +1,80 @@
+"""Which representation a client gets, and which query parameters a path knows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flask import request
+from werkzeug.datastructures import MIMEAccept
+
+from ogcapi.problems import Problem
+
+JSON = "application/json"
+GEOJSON = "application/geo+json"
+HTML = "text/html"
+PROBLEM = "application/problem+json"
+FORMATS = {"json": JSON, "html": HTML}
+
+
+def representation(
+    offered: Iterable[str] = (JSON, HTML), names: dict[str, str] | None = None
+) -> str:
+    """Choose a media type by ``f=``, else by ``Accept`` with its q values.
+
+    Args:
+        offered: Media types of the path, the default first.
+        names: Values of ``f`` and the media types they stand for.
+
+    Raises:
+        Problem: 400 for an unknown ``f``, 406 when nothing offered is acceptable.
+    """
+    names = names or FORMATS
+    offered = list(offered)
+    wanted = request.args.get("f")
+    if wanted is not None:
+        if names.get(wanted) not in offered:
+            known = ", ".join(sorted(name for name, media in names.items() if media in offered))
+            raise Problem(400, "Unknown format", f"f={wanted} is not offered here; known: {known}")
+        return names[wanted]
+    accept: MIMEAccept = request.accept_mimetypes
+    if not accept or str(accept) in ("", "*/*"):
+        return offered[0]
+    # A JSON document answers a request for any of JSON's names.
+    candidates = {media: media for media in offered}
+    if JSON in offered:
+        candidates |= {GEOJSON: JSON, "application/schema+json": JSON}
+        candidates |= {"application/vnd.oai.openapi+json;version=3.0": JSON, PROBLEM: JSON}
+    best = accept.best_match(list(candidates))
+    if best is None:
+        raise Problem(
+            406, "Not acceptable", f"Accept: {accept}. This path offers {', '.join(offered)}."
+        )
+    return candidates[best]
+
+
+def known_parameters(*names: str) -> None:
+    """Refuse query parameters that this path does not know.
+
+    Raises:
+        Problem: 400 naming the unknown parameters and the known ones.
+    """
+    known = {"f", "lang", *names}
+    unknown = sorted(set(request.args) - known)
+    if unknown:
+        raise Problem(
+            400,
+            "Unknown query parameter",
+            f"{', '.join(unknown)} not known here; known: {', '.join(sorted(known))}",
+        )
+
+
+def language(supported: Iterable[str] = ("en", "de")) -> str:
+    """Choose the language of pages by ``lang=``, else by ``Accept-Language``."""
+    supported = list(supported)
+    wanted = (request.args.get("lang") or "").split("-")[0]
+    if wanted in supported:
+        return wanted
+    for tag in request.accept_languages.values():
+        if tag.split("-")[0] in supported:
+            return tag.split("-")[0]
+    return supported[0]

@@ -1,0 +1,85 @@
+"""HTML pages: each is a rendering of the JSON document of the same address."""
+
+from __future__ import annotations
+
+import functools
+import json
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, current_app, request
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from ogcapi import negotiation
+from ogcapi.problems import Problem
+
+# Pages load nothing from other hosts and run no script but our own files.
+POLICY = (
+    "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
+    "object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
+)
+
+
+def page(template: str, status: int = 200, **context: Any) -> Response:
+    """Render a template to an answer."""
+    settings = current_app.extensions["cdi"].settings
+    config = current_app.extensions["cdi"].config
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            base=settings.base_url,
+            title=localised(config["metadata"]["identification"]["title"]),
+            language=negotiation.language(),
+            alternate=_alternate(),
+            **context,
+        )
+    )
+    headers = {"Content-Security-Policy": POLICY, "Content-Language": negotiation.language()}
+    return Response(text, status, headers, mimetype=negotiation.HTML)
+
+
+def problem_page(problem: Problem) -> Response:
+    """Render a problem for people."""
+    answer = page("problem.html", problem.status, problem=problem)
+    answer.headers.update(problem.headers)
+    return answer
+
+
+def localised(value: Any) -> str:
+    """Return a text of a configuration in the page's language."""
+    if isinstance(value, dict):
+        wanted = negotiation.language()
+        return str(value.get(wanted) or value.get("en") or next(iter(value.values())))
+    return str(value)
+
+
+def _alternate() -> str:
+    """Return the address of the same document as JSON."""
+    query = [(key, value) for key, value in request.args.items(multi=True) if key != "f"]
+    return f"{request.path}?{urlencode([*query, ('f', 'json')])}"
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ogcapi"),
+        autoescape=select_autoescape(),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    environment.filters["localised"] = localised
+    environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
+    environment.filters["data"] = _data
+    return environment
+
+
+def _data(value: Any) -> Markup:
+    """Return JSON that is safe inside a ``<script type="application/json">``."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704  every character that could end the element is escaped

@@ -1,0 +1,95 @@
+"""Every error as an RFC 9457 problem document: one table from exceptions to answers."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+from flask import Response, request
+from werkzeug.exceptions import HTTPException
+
+from k8s_manager import errors
+
+LOGGER = logging.getLogger(__name__)
+MEDIA_TYPE = "application/problem+json"
+OGC = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/"
+
+# exception -> (status, type, title)
+TABLE: dict[type[Exception], tuple[int, str, str]] = {
+    errors.UnknownProcess: (404, OGC + "no-such-process", "No such process"),
+    errors.NoSuchJob: (404, OGC + "no-such-job", "No such job"),
+    errors.ResultNotReady: (404, OGC + "result-not-ready", "Results are not ready"),
+    errors.JobGone: (410, "about:blank", "The job was dismissed"),
+    errors.UnknownDataset: (404, "about:blank", "No such dataset"),
+    errors.InvalidInputs: (400, OGC + "invalid-parameter-value", "The request is not valid"),
+    errors.StoreError: (503, "about:blank", "The job store cannot be used now"),
+    errors.ConfigError: (500, "about:blank", "The server is not configured correctly"),
+}
+
+
+class Problem(Exception):  # noqa: N818  the standard's word
+    """An answer other than success that a view gives on purpose."""
+
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str = "",
+        type_: str = "about:blank",
+        headers: dict[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(detail or title)
+        self.status, self.title, self.detail, self.type = status, title, detail, type_
+        self.headers, self.members = headers or {}, members
+
+
+def response(problem: Problem) -> Response:
+    """Turn a problem into an HTTP answer."""
+    document = {
+        "type": problem.type,
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail or problem.title,
+        "instance": request.path,
+        **problem.members,
+    }
+    return Response(
+        json.dumps(document, ensure_ascii=False), problem.status, problem.headers, MEDIA_TYPE
+    )
+
+
+def from_exception(error: Exception) -> Problem:
+    """Find the answer to an exception; what nobody expected is logged and answered 500."""
+    if isinstance(error, Problem):
+        return error
+    if isinstance(error, HTTPException):
+        return _from_http(error)
+    for kind in type(error).__mro__:
+        if kind in TABLE:
+            status, type_, title = TABLE[kind]
+            members: dict[str, Any] = {}
+            if isinstance(error, errors.InvalidInputs):
+                members["violations"] = [
+                    {
+                        "input": violation.input,
+                        "pointer": violation.pointer,
+                        "expected": violation.expected,
+                        "got": violation.got,
+                    }
+                    for violation in error.violations
+                ]
+            return Problem(status, title, str(error), type_, **members)
+    LOGGER.exception("unexpected error at %s %s", request.method, request.path)
+    return Problem(
+        500,
+        "Internal Server Error",
+        "The server met an error of its own; it is in the server's log. Your request may be fine.",
+    )
+
+
+def _from_http(error: HTTPException) -> Problem:
+    headers = dict(error.get_headers(request.environ))
+    keep = {name: value for name, value in headers.items() if name in ("Allow", "Retry-After")}
+    return Problem(error.code or 500, error.name, error.description or "", headers=keep)

@@ -1,0 +1,211 @@
+"""Processes: list, description and execution (OGC API - Processes, Part 1)."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+from flask import Blueprint, Response, current_app, request
+
+from k8s_manager import acceptance, description
+from k8s_manager.cwl import Process
+from k8s_manager.records import FINAL, Job, NewJob
+from ogcapi import negotiation, pages, results
+from ogcapi.documents import link, reply, status_document
+from ogcapi.problems import Problem
+from ogcapi.service import Service
+
+BLUEPRINT = Blueprint("processes", __name__)
+EXECUTE = "http://www.opengis.net/def/rel/ogc/1.0/execute"
+
+
+@BLUEPRINT.get("/processes")
+def process_list() -> Response:
+    """List the processes, a page of them when ``limit`` is given."""
+    negotiation.known_parameters("limit", "offset")
+    media = negotiation.representation()
+    service = _service()
+    everything = sorted(service.registry.processes.values(), key=lambda process: process.id)
+    limit = _integer("limit", 1000, 1, 10_000)
+    offset = _integer("offset", 0, 0, 1_000_000)
+    chosen = everything[offset : offset + limit]
+    links = [
+        link("/processes", "self", negotiation.JSON, "This document"),
+        link("/processes?f=html", "alternate", negotiation.HTML, "This document as HTML"),
+    ]
+    if offset + limit < len(everything):
+        target = f"/processes?limit={limit}&offset={offset + limit}"
+        links.append(link(target, "next", negotiation.JSON, "Next page"))
+    if offset > 0:
+        target = f"/processes?limit={limit}&offset={max(offset - limit, 0)}"
+        links.append(link(target, "prev", negotiation.JSON, "Previous page"))
+    document = {"processes": [_summary(process) for process in chosen], "links": links}
+    if media == negotiation.HTML:
+        return pages.page("processes.html", document=document)
+    return reply(document)
+
+
+@BLUEPRINT.get("/processes/<process_id>")
+def process_description(process_id: str) -> Response:
+    """Describe one process."""
+    negotiation.known_parameters()
+    media = negotiation.representation()
+    process = _service().registry.get(process_id)
+    document = description.describe(process)
+    document["links"] = _links(process)
+    if media == negotiation.HTML:
+        return pages.page("process.html", document=document, example=_example(process))
+    return reply(document)
+
+
+@BLUEPRINT.post("/processes/<process_id>/execution")
+def execution(process_id: str) -> Response:
+    """Accept an execution, asynchronous or (where the process allows it) synchronous."""
+    negotiation.known_parameters("response")
+    service = _service()
+    process = service.registry.get(process_id)
+    new = acceptance.accept(service.settings, process, _body())
+    options = description.describe(process)["jobControlOptions"]
+    asynchronous, wait_s, applied = _preference(options, service.settings.sync_limit_s)
+    if asynchronous:
+        job = service.store.create_job(new)
+    else:
+        job = _run_and_wait(service, new, wait_s)
+        if job.status in FINAL:
+            return _with_preference(results.response(service, job), applied)
+        applied = "respond-async"  # the work outlasted the wait: the client gets the job
+    answer = reply(status_document(job), 201)
+    answer.headers["Location"] = f"{service.settings.base_url}/jobs/{job.id}"
+    return _with_preference(answer, applied)
+
+
+def _service() -> Service:
+    service: Service = current_app.extensions["cdi"]
+    return service
+
+
+def _body() -> dict[str, Any]:
+    if request.mimetype and request.mimetype not in (
+        "application/json",
+        "application/x-www-form-urlencoded",  # what curl -d sends when no type is given
+    ):
+        raise Problem(
+            415, "Unsupported media type", f"{request.mimetype} given; send application/json"
+        )
+    text = request.get_data(cache=False, parse_form_data=False)
+    try:
+        body = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
+    except RecursionError as error:
+        raise Problem(400, "The body is not valid JSON", "It is nested too deeply.") from error
+    except ValueError as error:
+        raise Problem(
+            400,
+            "The body is not valid JSON",
+            f"{error}. Send an execute request: an object with 'inputs'.",
+        ) from error
+    if not isinstance(body, dict):
+        raise Problem(
+            400, "The body is not an execute request", "Expected a JSON object with 'inputs'."
+        )
+    return body
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+def _preference(options: list[str], limit_s: float) -> tuple[bool, float, str | None]:
+    """Read ``Prefer`` (RFC 7240).
+
+    Returns:
+        Whether to answer asynchronously, the seconds to wait otherwise, the preference honoured.
+    """
+    tokens = [
+        token.strip().lower()
+        for header in request.headers.getlist("Prefer")
+        for token in header.split(",")
+    ]
+    if "sync-execute" not in options:
+        return True, 0.0, "respond-async" if "respond-async" in tokens else None
+    waits = [token[5:] for token in tokens if token.startswith("wait=")]
+    wait_s = min(float(waits[0]), limit_s) if waits and waits[0].isdigit() else limit_s
+    if "respond-async" in tokens and not waits:
+        return True, 0.0, "respond-async"
+    return False, wait_s, f"wait={int(wait_s)}" if waits else None
+
+
+def _run_and_wait(service: Service, new: NewJob, seconds: float) -> Job:
+    """Create a job and wait for its end; the record stays if the client goes away."""
+    waiting = current_app.extensions.setdefault(
+        "cdi-waiting", threading.BoundedSemaphore(service.settings.max_sync_waiting)
+    )
+    if not waiting.acquire(blocking=False):
+        raise Problem(
+            503,
+            "Too many synchronous requests are waiting",
+            "Try again soon, or send 'Prefer: respond-async'.",
+            headers={"Retry-After": "5"},
+        )
+    try:
+        job = service.store.create_job(new)
+        until = time.monotonic() + seconds
+        while job.status not in FINAL and time.monotonic() < until:
+            time.sleep(0.05)
+            job = service.store.job(job.id)
+        return job
+    finally:
+        waiting.release()
+
+
+def _with_preference(answer: Response, applied: str | None) -> Response:
+    if applied:
+        answer.headers["Preference-Applied"] = applied
+    return answer
+
+
+def _summary(process: Process) -> dict[str, Any]:
+    document = description.describe(process)
+    keep = ("id", "version", "title", "description", "keywords", "jobControlOptions")
+    summary = {name: document[name] for name in (*keep, "outputTransmission") if name in document}
+    summary["links"] = _links(process)[:2]
+    return summary
+
+
+def _links(process: Process) -> list[dict[str, str]]:
+    path = f"/processes/{process.id}"
+    return [
+        link(path, "self", negotiation.JSON, "Process description"),
+        link(f"{path}?f=html", "alternate", negotiation.HTML, "Process description as HTML"),
+        link(f"{path}/execution", EXECUTE, negotiation.JSON, "Execute this process"),
+        link(
+            f"/jobs?processID={process.id}",
+            "http://www.opengis.net/def/rel/ogc/1.0/job-list",
+            negotiation.JSON,
+            "Jobs of this process",
+        ),
+    ]
+
+
+def _example(process: Process) -> dict[str, Any]:
+    """Build an execute request from required inputs and defaults, for the process page."""
+    document = description.describe(process)
+    chosen = {}
+    for name, entry in document["inputs"].items():
+        if "default" in entry["schema"]:
+            chosen[name] = entry["schema"]["default"]
+        elif entry.get("minOccurs", 1):
+            chosen[name] = f"<{entry.get('title', name)}>"
+    return {"inputs": chosen}
+
+
+def _integer(name: str, default: int, low: int, high: int) -> int:
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if not text.isdigit() or not low <= int(text) <= high:
+        raise Problem(
+            400, "Invalid query parameter", f"{name}={text}: expected a number {low}..{high}"
+        )
+    return int(text)

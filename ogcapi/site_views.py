@@ -1,0 +1,125 @@
+"""The landing page, conformance, the API definition and signs of life."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, Response, current_app
+
+from k8s_manager.records import JobFilter
+from ogcapi import negotiation, openapi, pages
+from ogcapi.documents import link, reply, status_document
+from ogcapi.service import Service
+
+BLUEPRINT = Blueprint("site", __name__)
+OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
+REL = "http://www.opengis.net/def/rel/ogc/1.0/"
+
+CONFORMANCE = [
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/json",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/html",
+    "http://www.opengis.net/spec/ogcapi-common-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-common-2/1.0/conf/collections",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/html",
+    "http://www.opengis.net/spec/ogcapi-features-1/1.0/conf/geojson",
+    "http://www.opengis.net/spec/ogcapi-features-2/1.0/conf/crs",
+    "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/core",
+    "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/ogc-process-description",
+    "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/json",
+    "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/html",
+    "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/oas30",
+    "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/job-list",
+    "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/dismiss",
+]
+
+
+@BLUEPRINT.get("/")
+def landing_page() -> Response:
+    """Say what this is and where everything is."""
+    negotiation.known_parameters()
+    media = negotiation.representation()
+    service = _service()
+    identification = service.config["metadata"]["identification"]
+    document = {
+        "title": pages.localised(identification["title"]),
+        "description": pages.localised(identification["description"]),
+        "links": [
+            link("/", "self", negotiation.JSON, "This document"),
+            link("/?f=html", "alternate", negotiation.HTML, "This document as HTML"),
+            link("/openapi", "service-desc", OPENAPI, "The API definition (OpenAPI 3.0)"),
+            link("/openapi?f=html", "service-doc", negotiation.HTML, "The API for people"),
+            link("/conformance", "conformance", negotiation.JSON, "Conformance classes"),
+            link("/collections", "data", negotiation.JSON, "Collections"),
+            link("/processes", f"{REL}processes", negotiation.JSON, "Processes"),
+            link("/jobs", f"{REL}job-list", negotiation.JSON, "Jobs"),
+        ],
+    }
+    if media == negotiation.HTML:
+        return pages.page("landing.html", document=document, **_overview(service))
+    return reply(document)
+
+
+@BLUEPRINT.get("/conformance")
+def conformance() -> Response:
+    """List the conformance classes that hold."""
+    negotiation.known_parameters()
+    document = {"conformsTo": CONFORMANCE}
+    if negotiation.representation() == negotiation.HTML:
+        return pages.page("conformance.html", document=document)
+    return reply(document)
+
+
+@BLUEPRINT.get("/openapi")
+def api_definition() -> Response:
+    """Return the API definition."""
+    negotiation.known_parameters()
+    media = negotiation.representation()
+    document = openapi.document(_service())
+    if media == negotiation.HTML:
+        return pages.page("openapi.html", document=document)
+    return reply(document, media=OPENAPI)
+
+
+@BLUEPRINT.get("/health")
+def health() -> Response:
+    """Tell whether the worker serves and reaches its store."""
+    negotiation.known_parameters()
+    return reply({"status": "ok", "generation": _service().store.generation()})
+
+
+def _service() -> Service:
+    service: Service = current_app.extensions["cdi"]
+    return service
+
+
+def _overview(service: Service) -> dict[str, Any]:
+    """Gather what the landing page shows: the newest releases, the processes, the latest jobs."""
+    published = service.published()
+    datasets = []
+    for name, release in sorted(
+        published.releases.items(), key=lambda entry: entry[1].created, reverse=True
+    ):
+        datasets.append(
+            {
+                "name": name,
+                "version": release.version,
+                "created": release.created,
+                "title": _dataset_title(service, name),
+                "summary": service.workspace.read_json(release.path, "summary.json"),
+                "collections": [key for key in published.resources if key.startswith(f"{name}-")],
+            }
+        )
+    latest = service.store.jobs(JobFilter(), limit=5, after=None)
+    return {
+        "datasets": datasets,
+        "processes": sorted(service.registry.processes.values(), key=lambda entry: entry.id),
+        "jobs": [status_document(job) for job in latest.jobs],
+    }
+
+
+def _dataset_title(service: Service, name: str) -> str:
+    dataset = service.settings.datasets.get(name)
+    return pages.localised(dataset.title) if dataset and dataset.title else name

@@ -1,0 +1,192 @@
+cwlVersion: v1.2
+class: Workflow
+$namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/", cdi: "urn:cdi-nrw:cwl#"}
+id: orchard-monitoring
+label: Monitor meadow orchards
+s:alternateName: Streuobstwiesen überprüfen
+doc: |
+  Re-evaluates an inventory of meadow orchards: fetches surface model, orthophotos and Sentinel-2 of an
+  area from configured sources, finds tree crowns, decides for each object whether it is confirmed,
+  rejected or uncertain, with reasons, and publishes the result as a new release of a dataset.
+  Give the area in exactly one way: area, bbox or district.
+s:softwareVersion: "0.1.0"
+s:keywords: [meadow orchard, Streuobst, Sentinel-2, surface model, orthophoto]
+ogc:schema: |
+  {"oneOf": [{"required": ["area"]}, {"required": ["bbox"]}, {"required": ["district"]}]}
+requirements:
+  ScatterFeatureRequirement: {}
+  MultipleInputFeatureRequirement: {}
+inputs:
+  area:
+    type: File?
+    label: Area
+    doc: Polygon of the run as GeoJSON, in longitude and latitude unless it has a crs member.
+    ogc:schema: |
+      {"type": "object", "format": "geojson-geometry", "contentMediaType": "application/geo+json"}
+  bbox:
+    type:
+      - "null"
+      - type: record
+        name: bounding_box
+        fields:
+          bbox: {type: "double[]"}
+          crs: {type: "string?"}
+    label: Bounding box
+    doc: Rectangle of the run; longitude and latitude unless crs says otherwise.
+    ogc:schema: |
+      {"format": "ogc-bbox"}
+  district:
+    type: string?
+    label: District
+    doc: Official key (AGS) of a district or municipality; needs a source of districts.
+    ogc:schema: |
+      {"pattern": "^[0-9]{5}([0-9]{3})?$"}
+  period:
+    type: string
+    label: Period
+    doc: Time span to assess, an ISO 8601 interval such as 2023-01-01/2023-12-31.
+    ogc:schema: |
+      {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
+  inventory:
+    type: File
+    label: Inventory
+    doc: The orchards as the inventory has them, polygons as GeoJSON or GeoPackage.
+    ogc:schema: |
+      {"oneOf": [
+        {"type": "object", "format": "geojson-feature-collection", "contentMediaType": "application/geo+json"},
+        {"type": "string", "contentEncoding": "base64", "contentMediaType": "application/geopackage+sqlite3"}]}
+  sources:
+    type: string[]
+    label: Sources
+    doc: Names of configured sources, one for each product needed (surface model, orthophoto, Sentinel-2).
+    ogc:schema: |
+      {"minItems": 1, "maxItems": 20, "uniqueItems": true, "items": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]*$"}}
+  crs:
+    type: string
+    default: EPSG:25832
+    label: CRS
+    doc: Coordinate reference system of all results; metric, the one of the surface model.
+    ogc:schema: |
+      {"pattern": "^EPSG:[0-9]{4,6}$"}
+  batch_size:
+    type: int
+    default: 0
+    label: Batch size
+    doc: Tiles along one side of a batch, the unit of work; 0 chooses by the size of the area. Results do not depend on it.
+    ogc:schema: |
+      {"minimum": 0, "maximum": 20}
+  dataset:
+    type: string
+    default: orchards
+    label: Dataset
+    doc: Dataset that gets the new release.
+    ogc:schema: |
+      {"pattern": "^[a-z][a-z0-9-]{0,40}$"}
+  previous:
+    type: Directory?
+    label: Release to build on
+    ogc:schema: |
+      {"x-internal": true}
+  source_config:
+    type: File
+    label: Configured sources
+    ogc:schema: |
+      {"x-internal": true}
+steps:
+  ingest:
+    run: ../ingest/process.cwl
+    in:
+      area: area
+      bbox: bbox
+      district: district
+      period: period
+      inventory: inventory
+      sources: sources
+      crs: crs
+      batch_size: batch_size
+      source_config: source_config
+    out: [items, batches, objects, area, missing]
+  preprocess:
+    run: ../preprocess/process.cwl
+    scatter: batch
+    in:
+      batch: ingest/batches
+      objects: ingest/objects
+      period: period
+    out: [sentinel2, image, prepared]
+  detect:
+    run: ../detect/process.cwl
+    scatter: batch
+    in:
+      batch: ingest/batches
+    out: [crowns, surface]
+  assess:
+    run: ../assess/process.cwl
+    in:
+      objects: ingest/objects
+      area: ingest/area
+      items: ingest/items
+      period: period
+      crowns: detect/crowns
+      surface: detect/surface
+      prepared: preprocess/prepared
+      sentinel2: {source: preprocess/sentinel2, pickValue: all_non_null}
+      image: {source: preprocess/image, pickValue: all_non_null}
+    out: [objects, trees, candidates]
+  publish:
+    run: ../publish/process.cwl
+    in:
+      objects: assess/objects
+      trees: assess/trees
+      candidates: assess/candidates
+      surface: detect/surface
+      sentinel2: {source: preprocess/sentinel2, pickValue: all_non_null}
+      items: ingest/items
+      area: ingest/area
+      missing: ingest/missing
+      dataset: dataset
+      period: period
+      crs: crs
+      previous: previous
+    out: [release, report, summary]
+outputs:
+  release:
+    type: Directory
+    label: Release
+    doc: Folder with everything that was published.
+    outputSource: publish/release
+  objects:
+    type: File
+    label: Assessed objects
+    doc: Verdict, reasons and values of each object of the area, as GeoPackage.
+    outputSource: assess/objects
+    ogc:schema: |
+      {"contentMediaType": "application/geopackage+sqlite3"}
+  trees:
+    type: File
+    label: Trees
+    doc: Every tree crown that was found in the area, as GeoPackage.
+    outputSource: assess/trees
+    ogc:schema: |
+      {"contentMediaType": "application/geopackage+sqlite3"}
+  candidates:
+    type: File
+    label: Candidates
+    doc: Possible orchards that the inventory lacks, as GeoPackage.
+    outputSource: assess/candidates
+    ogc:schema: |
+      {"contentMediaType": "application/geopackage+sqlite3"}
+  report:
+    type: File
+    label: Report
+    doc: The result for people, in German and English.
+    outputSource: publish/report
+    ogc:schema: |
+      {"contentMediaType": "text/html"}
+  summary:
+    type: File
+    label: Summary
+    doc: The numbers of the result for programs.
+    outputSource: publish/summary
+    ogc:schema: |
+      {"contentMediaType": "application/json"}

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import rasterio
+import rasterio.shutil
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
@@ -22,12 +23,12 @@ from rasterio.windows import Window, from_bounds
 from processes.grid import Bounds
 from processes.stage import InputDataError, complete
 
-DRIVERS = ["GTiff", "JP2OpenJPEG"]
+TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 
 
 @contextmanager
 def open_raster(path: str | Path) -> Iterator[Any]:
-    """Open a raster with the fixed driver list.
+    """Open a GeoTIFF or JPEG 2000; no other driver is ever tried.
 
     Raises:
         InputDataError: The file is missing, of another format, or damaged.
@@ -35,7 +36,7 @@ def open_raster(path: str | Path) -> Iterator[Any]:
     if not Path(path).is_file():
         raise InputDataError("file not found", f"{path} does not exist or is no file")
     try:
-        dataset = rasterio.open(path, driver=DRIVERS)
+        dataset = rasterio.open(path, driver=_driver(Path(path)))
     except RasterioError as error:
         raise InputDataError(
             "raster cannot be read",
@@ -169,6 +170,12 @@ def read_window(path: str | Path, bounds: Bounds) -> tuple[NDArray[Any], Any]:
         except RasterioError as error:
             raise _damaged(path, error) from error
         return data, dataset.window_transform(inside)
+
+
+def _driver(path: Path) -> str:
+    # rasterio 1.4 documents a list of drivers but refuses it, so the signature decides.
+    with path.open("rb") as stream:
+        return "GTiff" if stream.read(4) in TIFF_SIGNATURES else "JP2OpenJPEG"
 
 
 def _grid_of(path: str | Path, resolution: float | None) -> tuple[float, float, float]:

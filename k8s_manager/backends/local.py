@@ -1,0 +1,410 @@
+"""Runs steps as subprocesses of this machine; whoever started them may die meanwhile.
+
+Each attempt has a lock that its runner inherits before it starts and holds until it dies, in
+whatever way. So the question "is it still running?" has an exact answer for every controller, also
+for one that started later: ``attempt.json`` there -> ended; lock held -> running; else -> gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import select
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from k8s_manager import step_runner
+from k8s_manager.backends import base
+from k8s_manager.backends.base import Attempt, Observation, Round, RoundState, Waiting
+from k8s_manager.settings import Settings
+
+LOCK = ".lock"
+_KILL_AFTER_S = step_runner.GRACE_S + 3.0
+_NETWORK_VARIABLES = (
+    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
+    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
+)  # fmt: skip
+
+
+@dataclass
+class _Run:
+    """An attempt that this controller started or adopted."""
+
+    round: Round
+    index: int
+    folder: Path
+    pidfd: int | None = None
+    seen: Attempt | None = None
+    """Its final state, once known."""
+
+
+@dataclass
+class _Submitted:
+    round: Round
+    runs: dict[int, list[_Run]] = field(default_factory=dict)
+    pending: list[int] = field(default_factory=list)
+
+
+class LocalBackend:
+    """Steps as process groups of this machine, at most `Settings.local_slots` cores at once."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._workspace = Path(os.path.realpath(settings.workspace))
+        self._slots = settings.local_slots
+        self._ram_mb = int(_physical_ram_mb() * 0.9)
+        self._rounds: dict[str, _Submitted] = {}
+        self._obstacle: Waiting | None = None
+        self._kill_at: dict[Path, float] = {}
+        self._children: set[int] = set()
+        self._wake_in, self._wake_out = socket.socketpair()
+        self._wake_in.setblocking(False)
+        self._wake_out.setblocking(False)
+
+    def submit(self, round_: Round) -> None:
+        """Queue the indexes of a round that have no attempt yet, and adopt those that have."""
+        if round_.name in self._rounds:
+            return
+        submitted = _Submitted(round_)
+        for index in round_.indexes:
+            runs = [
+                _Run(round_, index, folder)
+                for folder in _attempts_on_disk(round_, index)
+                if not _never_started(folder)
+            ]
+            submitted.runs[index] = runs
+            if not runs:
+                submitted.pending.append(index)
+        self._rounds[round_.name] = submitted
+        self._start_pending()
+
+    def observe(self) -> Observation:
+        """Look at every attempt, start what there is room for, and say how things are."""
+        for submitted in self._rounds.values():
+            for run in _runs(submitted):
+                if run.seen is None:
+                    self._look(run)
+        self._reap()
+        self._start_pending()
+        return Observation(
+            {name: self._state(submitted) for name, submitted in self._rounds.items()}
+        )
+
+    def cancel(self, name: str) -> bool:
+        """Stop what still runs of a round; True when no process of it is left."""
+        submitted = self._rounds.get(name)
+        if submitted is not None:
+            submitted.pending.clear()
+        folders = list(self._folders(name, submitted))
+        alive = [folder for folder in folders if _locked(folder)]
+        for folder in alive:
+            self._stop(folder)
+        self._reap()
+        if alive:
+            return False
+        kill_leftovers([folder for folder in folders if not (folder / "attempt.json").exists()])
+        for folder in folders:
+            self._kill_at.pop(folder, None)
+        for run in _runs(submitted) if submitted else ():
+            _forget_pidfd(run)
+        self._rounds.pop(name, None)
+        return True
+
+    def wait(self, timeout_s: float) -> None:
+        """Return when a runner ends, `wake` is called, or after `timeout_s`."""
+        poll = select.poll()
+        poll.register(self._wake_in, select.POLLIN)
+        for submitted in self._rounds.values():
+            for run in _runs(submitted):
+                if run.seen is None and not self._watch(run):
+                    timeout_s = min(timeout_s, 0.05)
+                if run.pidfd is not None:
+                    poll.register(run.pidfd, select.POLLIN)
+        for descriptor, _events in poll.poll(max(0.0, timeout_s) * 1000):
+            if descriptor == self._wake_in.fileno():
+                self._wake_in.recv(4096)
+
+    def wake(self) -> None:
+        """Make `wait` return."""
+        with contextlib.suppress(BlockingIOError):  # full: it is awake already
+            self._wake_out.send(b"x")
+
+    def close(self) -> None:
+        """Let go of all attempts; they go on and the next controller finds them."""
+        for submitted in self._rounds.values():
+            for run in _runs(submitted):
+                _forget_pidfd(run)
+        self._rounds.clear()
+        self._wake_in.close()
+        self._wake_out.close()
+
+    def _folders(self, name: str, submitted: _Submitted | None) -> Iterator[Path]:
+        """Yield the folders of all attempts of a round, also of those another controller made."""
+        if submitted is not None:
+            for index in submitted.round.indexes:
+                yield from _attempts_on_disk(submitted.round, index)
+            return
+        job, step, number = base.parse_round_name(name)
+        folder = self._workspace / "jobs" / job / step
+        for pattern in (f"r{number}-*", f"*/r{number}-*"):
+            yield from folder.glob(pattern)
+
+    def _state(self, submitted: _Submitted) -> RoundState:
+        attempts = tuple(
+            run.seen
+            or Attempt(submitted.round.name, run.index, run.folder.name, run.folder, base.RUNNING)
+            for run in _runs(submitted)
+        )
+        if not submitted.pending:
+            return RoundState(attempts)
+        running = sum(1 for run in self._running())
+        sentence = f"{running} running on the {self._slots} slots of this machine"
+        return RoundState(attempts, self._obstacle or Waiting("queue", sentence))
+
+    def _running(self) -> Iterator[_Run]:
+        for submitted in self._rounds.values():
+            for run in _runs(submitted):
+                if run.seen is None:
+                    yield run
+
+    def _start_pending(self) -> None:
+        """Start what there is room for, the rounds with least running first."""
+        while True:
+            waiting = [submitted for submitted in self._rounds.values() if submitted.pending]
+            if not waiting:
+                self._obstacle = None
+                return
+            running = list(self._running())
+            cores = sum(run.round.cores for run in running)
+            ram = sum(run.round.ram_mb for run in running)
+            waiting.sort(key=lambda item: sum(run.seen is None for run in _runs(item)))
+            fitting = (
+                item
+                for item in waiting
+                if not running
+                or (
+                    cores + min(item.round.cores, self._slots) <= self._slots
+                    and ram + item.round.ram_mb <= self._ram_mb
+                )
+            )
+            chosen = next(fitting, None)
+            if chosen is None:
+                return
+            try:
+                self._start(chosen, chosen.pending[0])
+            except OSError as error:
+                self._obstacle = Waiting("queue", f"a step cannot be started: {error}")
+                return
+            self._obstacle = None
+            chosen.pending.pop(0)
+
+    def _start(self, submitted: _Submitted, index: int) -> None:
+        """Start the runner of an attempt; the lock is held before the runner exists."""
+        round_ = submitted.round
+        name = f"r{round_.number}-{secrets.token_hex(4)}"
+        folder = round_.index_folder(index) / name
+        folder.mkdir(parents=True)
+        lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            os.set_inheritable(lock, True)
+            child = os.posix_spawn(
+                sys.executable,
+                self._command(round_, index, name, lock),
+                _environment(round_),
+                setsid=True,
+                setsigmask=[],
+                setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGPIPE],
+                file_actions=[
+                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 2, str(folder / "runner.log"),
+                     os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
+                ],
+            )  # fmt: skip
+        finally:
+            os.close(lock)
+        self._children.add(child)
+        submitted.runs[index].append(_Run(round_, index, folder, os.pidfd_open(child)))
+
+    def _command(self, round_: Round, index: int, name: str, lock: int) -> list[str]:
+        return [
+            sys.executable, "-I", "-S", str(step_runner.__file__),
+            "--workspace", str(self._workspace),
+            "--task", str(round_.task),
+            "--index", str(round_.indexes.index(index)),
+            "--attempt", name,
+            "--lock-fd", str(lock),
+        ]  # fmt: skip
+
+    def _look(self, run: _Run) -> None:
+        """Find out whether an attempt has ended; `attempt.json` may appear while we look."""
+        document = _document(run.folder)
+        if document is None:
+            if _locked(run.folder):
+                return
+            document = _document(run.folder)
+        _forget_pidfd(run)
+        state, reason = (base.ENDED, "") if document else (base.GONE, "killed")
+        if document is None:
+            kill_leftovers([run.folder])
+        name = run.folder.name
+        run.seen = Attempt(run.round.name, run.index, name, run.folder, state, document, reason)
+
+    def _reap(self) -> None:
+        """Take note of runners of ours that have ended, so that none stays as a zombie."""
+        for pid in list(self._children):
+            try:
+                if os.waitpid(pid, os.WNOHANG) == (0, 0):
+                    continue
+            except ChildProcessError:
+                pass  # somebody else took note
+            self._children.discard(pid)
+
+    def _watch(self, run: _Run) -> bool:
+        """Make sure that the end of an attempt wakes us; False when it cannot be watched."""
+        if run.pidfd is None:
+            pid = _pid(run.folder)
+            if pid is None:
+                return False
+            try:
+                run.pidfd = os.pidfd_open(pid)
+            except OSError:
+                return False
+        return True
+
+    def _stop(self, folder: Path) -> None:
+        """Ask a runner to stop, and kill it when it has not done so in time."""
+        now = time.monotonic()
+        number = signal.SIGTERM
+        if folder in self._kill_at:
+            if now < self._kill_at[folder]:
+                return
+            number = signal.SIGKILL
+        pid = _pid(folder)
+        if pid is None:
+            return
+        try:
+            pidfd = os.pidfd_open(pid)
+        except OSError:
+            return
+        try:
+            if _locked(folder):  # so the id still is the runner's
+                signal.pidfd_send_signal(pidfd, number)
+                self._kill_at.setdefault(folder, now + _KILL_AFTER_S)
+        except ProcessLookupError:
+            pass
+        finally:
+            os.close(pidfd)
+
+
+def kill_leftovers(folders: Iterable[Path]) -> None:
+    """Kill what a runner that was killed itself has left running, and see it gone.
+
+    The program dies with its runner by a signal from the kernel; what the program had started in
+    turn is known by the variable that every descendant inherits.
+    """
+    marks = [f"CDI_PROGRESS={folder}/progress.jsonl".encode() for folder in folders]
+    deadline = time.monotonic() + 2.0
+    while marks and time.monotonic() < deadline:
+        found = [pid for pid, words in _environments() if any(mark in words for mark in marks)]
+        if not found:
+            return
+        for pid in found:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.01)
+
+
+def _environments() -> Iterator[tuple[int, list[bytes]]]:
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            with contextlib.suppress(OSError):  # gone meanwhile, or somebody else's
+                yield int(folder.name), (folder / "environ").read_bytes().split(b"\0")
+
+
+def _runs(submitted: _Submitted) -> Iterator[_Run]:
+    for runs in submitted.runs.values():
+        yield from runs
+
+
+def _attempts_on_disk(round_: Round, index: int) -> list[Path]:
+    return sorted(round_.index_folder(index).glob(f"r{round_.number}-*"))
+
+
+def _never_started(folder: Path) -> bool:
+    """Tell whether a controller died between making the folder and starting the runner."""
+    if _locked(folder) or _pid(folder) is not None or (folder / "attempt.json").exists():
+        return False
+    for name in (LOCK, "runner.log"):
+        (folder / name).unlink(missing_ok=True)
+    try:
+        folder.rmdir()
+    except OSError:
+        return False
+    return True
+
+
+def _locked(folder: Path) -> bool:
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _pid(folder: Path) -> int | None:
+    try:
+        text = (folder / LOCK).read_text(encoding="ascii")
+    except OSError:
+        return None
+    return int(text) if text.endswith("\n") else None
+
+
+def _document(folder: Path) -> dict[str, Any] | None:
+    try:
+        document: dict[str, Any] = json.loads((folder / "attempt.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    return document
+
+
+def _forget_pidfd(run: _Run) -> None:
+    if run.pidfd is not None:
+        os.close(run.pidfd)
+        run.pidfd = None
+
+
+def _environment(round_: Round) -> dict[str, str]:
+    """Return what runner and program see of this process's environment: nothing secret."""
+    own = Path(sys.executable).parent
+    threads = str(max(1, int(round_.cores)))
+    environment = {
+        "PATH": f"{own}:{os.environ.get('PATH', '/usr/local/bin:/usr/bin:/bin')}",
+        "LANG": "C.UTF-8",
+        "GDAL_NUM_THREADS": threads,
+        "OMP_NUM_THREADS": threads,
+        "OPENBLAS_NUM_THREADS": threads,
+    }
+    names = ("CDI_DEBUG", *(_NETWORK_VARIABLES if round_.network else ()))
+    return environment | {name: os.environ[name] for name in names if name in os.environ}
+
+
+def _physical_ram_mb() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // (1024 * 1024)

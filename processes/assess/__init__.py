@@ -1,1 +1,1 @@
-"""Judge each inventory object."""
+"""Judge each inventory object and look for orchards that the inventory lacks."""

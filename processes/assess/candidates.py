@@ -1,0 +1,167 @@
+"""Possible orchards that the inventory lacks: orchard-like groups of trees on green ground.
+
+From the surface model and Sentinel-2 alone, because orthophotos are read only where inventory
+objects lie. A candidate is a place to look at, not a verdict.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from processes.assess import pattern
+from processes.assess.clusters import Limits, clusters_of
+from processes.assess.evidence import Evidence, Sentinel2, Surface
+from processes.assess.evidence_sentinel2 import sentinel2_evidence
+from processes.assess.evidence_surface import shape_of
+from processes.assess.gathered import Gathered
+from processes.assess.objects import Assessor
+from processes.assess.thresholds import Thresholds
+from processes.assess.trees import Stems
+from processes.assess.votes import cast
+from processes.grid import Bounds
+
+GAP = 5.0  # metres kept from inventory objects, whose edge is drawn only so well
+EDGE = 4.0  # metres of ground around the outermost trees
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One possible orchard."""
+
+    candidate_id: str
+    trees: int
+    trees_per_ha: float
+    area_m2: float
+    cover: float
+    ndvi_p50: float | None
+    score: float
+    reasons: tuple[str, ...]
+    polygon: Any
+
+
+def find_candidates(
+    stems: Stems, gathered: Gathered, assessor: Assessor, area: Any
+) -> list[Candidate]:
+    """Return the candidates whose centre lies in `area`, from west to east."""
+    limits = assessor.limits
+    order = np.lexsort((stems.tops[:, 1], stems.tops[:, 0]))
+    tops, areas = stems.tops[order], stems.areas[order]
+    usable = (~stems.in_object & (stems.heights <= limits.candidate_max_height))[order]
+    stand = Limits(limits.candidate_link, limits.max_density, limits.max_cover, limits.min_trees)
+    found = []
+    for group in clusters_of(tops, areas, stand):
+        members = group[usable[group]]
+        if len(members) < limits.min_trees:
+            continue
+        for plot in _plots(tops[members], assessor):
+            inside = members[shapely.contains_xy(plot, tops[members, 0], tops[members, 1])]
+            candidate = _judge(plot, tops[inside], areas[inside], gathered, limits)
+            if candidate is not None and _home(plot, area):
+                found.append(candidate)
+    return sorted(found, key=lambda item: item.polygon.centroid.coords[0])
+
+
+def _plots(tops: NDArray[np.float64], assessor: Assessor) -> list[Any]:
+    """Return the ground of a group of trees without the inventory's objects, in parts."""
+    reach = assessor.limits.candidate_link / 2
+    ground: Any = shapely.union_all(shapely.buffer(shapely.points(tops), reach, quad_segs=4))
+    ground = ground.buffer(EDGE - reach, quad_segs=4).union(
+        shapely.union_all(shapely.buffer(shapely.points(tops), EDGE, quad_segs=4))
+    )
+    near = np.sort(assessor.index.query(ground.buffer(GAP)))
+    if len(near):
+        objects = shapely.union_all(assessor.polygons[near])
+        ground = ground.difference(objects.buffer(GAP, quad_segs=4))
+    parts = shapely.get_parts(shapely.set_precision(ground, 0.01))
+    smallest = assessor.limits.candidate_min_area
+    return [p for p in parts if p.geom_type == "Polygon" and p.area >= smallest]
+
+
+def _judge(
+    plot: Any,
+    tops: NDArray[np.float64],
+    crown_areas: NDArray[np.float64],
+    gathered: Gathered,
+    limits: Thresholds,
+) -> Candidate | None:
+    """Return the candidate, or None where something speaks against an orchard."""
+    if len(tops) < limits.min_trees:
+        return None
+    density = len(tops) / plot.area * 10_000
+    cover = min(float(crown_areas.sum()) / plot.area, 1.0)
+    elongation, width = shape_of(plot)
+    row = pattern.row_width(tops) or 0.0
+    if (
+        not limits.min_density <= density <= limits.max_density
+        or not limits.min_cover <= cover <= limits.max_cover
+        or elongation > limits.max_elongation
+        or min(width, row + 2 * EDGE) < limits.min_width
+        or _built(plot, gathered) >= limits.max_structure_share
+    ):
+        return None
+    metrics = sentinel2_evidence(plot, gathered.sentinel2, limits.min_pixels)
+    grassland, reasons = _ground(plot, len(tops), density, cover, metrics, limits)
+    if grassland is False:
+        return None
+    index = pattern.clark_evans(tops, plot.area, plot.length) or 0.0
+    centre = plot.centroid
+    return Candidate(
+        candidate_id=f"c{round(centre.x)}_{round(centre.y)}",
+        trees=len(tops),
+        trees_per_ha=round(density, 2),
+        area_m2=round(plot.area, 2),
+        cover=round(cover, 4),
+        ndvi_p50=metrics.ndvi_p50 if metrics else None,
+        score=_score(len(tops), index, pattern.grid_share(tops), grassland, limits),
+        reasons=reasons,
+        polygon=plot,
+    )
+
+
+def _ground(
+    plot: Any,
+    trees: int,
+    density: float,
+    cover: float,
+    metrics: Sentinel2 | None,
+    limits: Thresholds,
+) -> tuple[bool | None, tuple[str, ...]]:
+    """Return Sentinel-2's grassland signal and the candidate's reasons."""
+    surface = Surface(share=1.0, trees=trees, trees_per_ha=density, cover=cover)
+    evidence = Evidence(
+        area_m2=plot.area, elongation=1.0, width_m=limits.min_width, period_end=dt.date.max,
+        surface=surface, sentinel2=metrics,
+    )  # fmt: skip
+    grassland = cast(evidence, limits).grassland_sentinel2
+    if grassland:
+        return grassland, ("trees-enough", "grassland-from-sentinel2")
+    return grassland, ("trees-enough", "sentinel2-weak" if metrics else "sentinel2-missing")
+
+
+def _built(plot: Any, gathered: Gathered) -> float:
+    frame = gathered.read_structures(Bounds(*plot.bounds))
+    polygons = np.asarray(frame.geometry.array)
+    if not len(polygons):
+        return 0.0
+    return float(shapely.union_all(polygons).intersection(plot).area / plot.area)
+
+
+def _score(
+    trees: int, index: float, grid: float, grassland: bool | None, limits: Thresholds
+) -> float:
+    """Return 0 to 1: the mean of number of trees, regularity and grassland (unknown: 0.5)."""
+    number = min(trees / (2 * limits.min_trees), 1.0)
+    regular = min(max(index - 0.6, 0.0) / 0.8, 1.0)
+    ground = 0.5 if grassland is None else 1.0
+    return round((number + max(regular, grid) + ground) / 3, 3)
+
+
+def _home(polygon: Any, area: Any) -> bool:
+    home = polygon.representative_point()
+    return bool(shapely.contains_xy(area, home.x, home.y))

@@ -1,0 +1,183 @@
+"""Collecting the evidence of each object from all batches and judging it.
+
+Objects are taken in squares of a fixed grid: one read of crowns serves many objects, memory does
+not grow with the area, and the result does not depend on how the area was cut into batches.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import shapely
+from numpy.typing import NDArray
+
+from processes.assess import evidence_image as images
+from processes.assess.evidence import Evidence, Source
+from processes.assess.evidence_sentinel2 import sentinel2_evidence
+from processes.assess.evidence_surface import Crowns, shape_of, surface_evidence
+from processes.assess.gathered import Gathered
+from processes.assess.inventory import inventory_date
+from processes.assess.provenance import Provenance
+from processes.assess.rules import Decision, decide
+from processes.assess.thresholds import Thresholds
+from processes.grid import Bounds
+
+SQUARE = 2000.0  # metres
+MARGIN = 10.0  # metres beyond what the thresholds ask for
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One object with all that the verdict rests on."""
+
+    index: int
+    evidence: Evidence
+    decision: Decision
+    sources: dict[str, Source]
+
+
+@dataclass
+class Trees:
+    """What the images said of crowns near objects, by tree id: NDVI, and whether that is a tree's.
+
+    A crown between two objects keeps what was found first.
+    """
+
+    ndvi: dict[str, float] = field(default_factory=dict)
+    green: dict[str, bool] = field(default_factory=dict)
+
+    def add(self, tree_id: str, ndvi: float, green: bool) -> None:
+        """Keep the NDVI of a crown."""
+        if tree_id not in self.ndvi:
+            self.ndvi[tree_id], self.green[tree_id] = ndvi, green
+
+    def is_tree(
+        self, ids: NDArray[Any], flatness: NDArray[np.float64], max_flatness: float
+    ) -> NDArray[np.bool_]:
+        """Tell which crowns are trees: by their NDVI where known, else by their shape."""
+        pairs = zip(ids, flatness <= max_flatness, strict=True)
+        return np.array([self.green.get(tree_id, bool(round_)) for tree_id, round_ in pairs], bool)
+
+
+class Assessor:
+    """Judges the objects of one run."""
+
+    def __init__(
+        self,
+        objects: Any,
+        gathered: Gathered,
+        provenance: Provenance,
+        limits: Thresholds,
+        end: dt.date,
+        default_date: dt.date | None,
+    ) -> None:
+        self.objects = objects
+        self.polygons = np.asarray(objects.geometry.array)
+        self.gathered, self.provenance, self.limits = gathered, provenance, limits
+        self.end, self.default_date = end, default_date
+        self.index = shapely.STRtree(self.polygons)
+        self.trees = Trees()
+
+    def judge(self) -> Iterator[Judged]:
+        """Judge all objects, square by square."""
+        reach = self.limits.nearby_distance + MARGIN
+        for members in squares(self.polygons):
+            left, bottom, right, top = shapely.total_bounds(self.polygons[members])
+            window = Bounds(left, bottom, right, top).grow(reach)
+            crowns = self._crowns(window)
+            tree = shapely.STRtree(crowns.polygons)
+            structures = np.asarray(self.gathered.read_structures(window).geometry.array)
+            for member in members:
+                near = self.polygons[member].buffer(reach).bounds
+                around = np.sort(tree.query(shapely.box(*near)))
+                yield self._judge(int(member), crowns.take(around), structures)
+
+    def _judge(self, member: int, crowns: Crowns, structures: NDArray[Any]) -> Judged:
+        polygon, limits = self.polygons[member], self.limits
+        sources = self.provenance.of(polygon)
+        shift = self._shift(polygon)
+        flown = sources.get("image", Source("image")).date
+        month = flown.month if flown else None
+        seen = shapely.dwithin(crowns.polygons, polygon, images.MARGIN)
+        moved: NDArray[Any] = shapely.transform(
+            crowns.polygons[seen], lambda xy: xy - np.asarray(shift)
+        )
+        view = images.view_of(polygon, crowns.polygons[seen], shift, self.gathered.image)
+        ndvi = np.full(len(crowns.ids), np.nan)
+        ndvi[seen] = images.crown_ndvi(view, moved)
+        crowns = self._trees_only(crowns, ndvi, month)
+        surface = surface_evidence(
+            polygon, crowns, structures, self._others(member), self.gathered.surface, limits
+        )
+        row = self.objects.iloc[member]
+        elongation, width = shape_of(polygon)
+        trees = row.get("inventory_trees")
+        code = row.get("code")
+        evidence = Evidence(
+            area_m2=round(polygon.area, 2),
+            elongation=elongation,
+            width_m=width,
+            period_end=self.end,
+            inventory_date=inventory_date(row.get("inventory_date"), self.default_date),
+            inventory_trees=None if trees is None or pd.isna(trees) else int(trees),
+            code=None if code is None or pd.isna(code) else str(code),
+            surface=surface,
+            image=images.image_evidence(polygon, moved, view, month, limits),
+            sentinel2=sentinel2_evidence(polygon, self.gathered.sentinel2, limits.min_pixels),
+            sources=sources,
+            shift_m=round(math.hypot(*shift), 2) if view is not None and any(shift) else None,
+        )
+        return Judged(member, evidence, decide(evidence, limits), sources)
+
+    def _crowns(self, window: Bounds) -> Crowns:
+        frame = self.gathered.read_crowns(window)
+        return Crowns(
+            ids=frame["tree_id"].to_numpy(),
+            polygons=np.asarray(frame.geometry.array),
+            tops=frame[["top_x", "top_y"]].to_numpy(dtype=np.float64),
+            heights=frame["height_m"].to_numpy(dtype=np.float64),
+            flatness=frame["flatness"].to_numpy(dtype=np.float64),
+            is_tree=np.ones(len(frame), dtype=bool),
+        )
+
+    def _trees_only(self, crowns: Crowns, ndvi: NDArray[np.float64], month: int | None) -> Crowns:
+        """Return the crowns with `is_tree` set, and keep what was found for the layer of trees."""
+        limits = self.limits
+        leaves = month is None or limits.leaf_on_from <= month <= limits.leaf_on_to
+        for tree_id, value in zip(crowns.ids, ndvi, strict=True):
+            if np.isfinite(value):
+                green = not leaves or value >= limits.min_crown_ndvi
+                self.trees.add(tree_id, float(value), bool(green))
+        is_tree = self.trees.is_tree(crowns.ids, crowns.flatness, limits.max_flatness)
+        return Crowns(
+            crowns.ids, crowns.polygons, crowns.tops, crowns.heights, crowns.flatness, is_tree
+        )
+
+    def _shift(self, polygon: Any) -> tuple[float, float]:
+        """Return how far the surface lies east and north of the image here, metres."""
+        home = polygon.representative_point()
+        registration = self.gathered.registration(home.x, home.y)
+        if registration.get("status") != "shifted":
+            return 0.0, 0.0
+        return float(registration["dx_m"]), float(registration["dy_m"])
+
+    def _others(self, member: int) -> Any:
+        reach = self.polygons[member].buffer(self.limits.nearby_distance)
+        near = [index for index in np.sort(self.index.query(reach)) if index != member]
+        return shapely.union_all(self.polygons[near]) if near else None
+
+
+def squares(polygons: NDArray[Any]) -> list[NDArray[np.int64]]:
+    """Return the indexes of `polygons` by the square of the fixed grid that holds their centre."""
+    points = shapely.point_on_surface(polygons)
+    keys = np.floor(np.column_stack([shapely.get_x(points), shapely.get_y(points)]) / SQUARE)
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, (column, row) in enumerate(keys.astype(np.int64).tolist()):
+        groups.setdefault((column, row), []).append(index)
+    return [np.asarray(groups[key]) for key in sorted(groups)]

@@ -123,7 +123,7 @@ steps:
   assess:
     run: ../assess/process.cwl
     in:
-      objects: ingest/objects
+      inventory: ingest/objects
       area: ingest/area
       items: ingest/items
       period: period

@@ -46,7 +46,7 @@ class AcceptedRequest:
     outputs: dict[str, Any] | None
     """Requested outputs with their options; None for all."""
     response: str
-    """``raw`` or ``document``."""
+    """``raw`` or ``document``; a document where the request does not say."""
     subscriber: dict[str, Any] | None
 
 
@@ -89,7 +89,9 @@ def accept(
     found += [*wrong, *check_response(body), *check_subscriber(body.get("subscriber"))]
     if found:
         raise InvalidInputs(found[:_MOST])
-    return AcceptedRequest(values, outputs, body.get("response", "raw"), body.get("subscriber"))
+    return AcceptedRequest(
+        values, outputs, body.get("response", "document"), body.get("subscriber")
+    )
 
 
 def _named(name: str, problems: list[Problem]) -> list[Violation]:

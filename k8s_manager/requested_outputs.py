@@ -50,7 +50,7 @@ _OUTPUT = {
 
 def check_response(body: Mapping[str, Any]) -> Iterator[Violation]:
     """Yield what is wrong with ``response``."""
-    given = body.get("response", "raw")
+    given = body.get("response", "document")
     if given not in ("raw", "document"):
         yield Violation("", "/response", "raw or document", describe_value(given))
 

@@ -1,0 +1,233 @@
+"""Reading an inventory as offices hand it over: any CRS, any column names, broken geometries too.
+
+Every change made on the way (repair, new id, object left out) is written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pyogrio
+import shapely
+from pyproj import CRS
+from shapely.geometry.base import BaseGeometry
+
+from processes.ingest.area import polygons
+from processes.ingest.findings import Findings
+from processes.ingest.reference_systems import moved
+from processes.stage import InputDataError
+from processes.vector import DRIVERS, read_layer
+
+# Column of the result -> names that inventories use for it, best first, compared without case.
+COLUMNS: dict[str, tuple[str, ...]] = {
+    "object_id": ("object_id", "objektkennung", "kennung", "objekt_id", "objectid", "id", "gml_id"),
+    "name": ("name", "bezeichnung", "objektbezeichnung", "gebietsname"),
+    "municipality": ("municipality", "gemeinde", "gemeindename", "kommune"),
+    "district": ("district", "kreis", "kreisname", "landkreis"),
+    "code": ("code", "biotoptyp", "biotopcode", "hk", "typ"),
+    "inventory_date": (
+        *("inventory_date", "erfassungsdatum", "kartierdatum", "kartierung"),
+        *("aufnahmedatum", "datum", "date"),
+    ),
+    "inventory_trees": ("inventory_trees", "baumzahl", "anzahl_baeume", "baeume", "trees"),
+}
+
+
+def read_inventory(path: Path, crs: CRS, findings: Findings) -> Any:
+    """Read all objects of an inventory, in file order, as a GeoDataFrame in `crs`.
+
+    Columns: object_id (unique text), name, municipality, district, code, inventory_date (ISO),
+    inventory_trees (whole number or missing), area_m2, source_fid (row in the file, from 1),
+    geometry_note, geometry (MultiPolygon, 2D, valid).
+
+    Raises:
+        InputDataError: Unreadable, without CRS, without objects, or with coordinates that its
+            CRS does not allow.
+    """
+    frame = read_layer(path, _polygon_layer(path))
+    if not len(frame):
+        raise InputDataError(
+            "inventory holds no objects", f"{path.name} is readable but empty; expected polygons"
+        )
+    if frame.crs is None:
+        raise InputDataError(
+            "inventory has no coordinate reference system",
+            f"{path.name} does not say which CRS its coordinates are in; set it and try again",
+        )
+    _check_coordinates(frame, path.name)
+    shapes, comments = _polygons_of(frame, path.name, findings)
+    result = _known_columns(frame)
+    result["object_id"] = _unique_ids(frame, findings)
+    result["source_fid"] = np.arange(1, len(frame) + 1)
+    result["geometry_note"] = comments
+    kept = np.array([not shape.is_empty for shape in shapes], dtype=bool)
+    if not kept.any():
+        raise InputDataError(
+            "inventory holds no polygons",
+            f"none of the {len(frame)} objects in {path.name} has one",
+        )
+    placed = [polygons(moved(shape, CRS(frame.crs), crs)) for shape in shapes]
+    result["area_m2"] = [round(shape.area, 2) for shape in placed]
+    result = result[list(_ORDER)]
+    objects = gpd.GeoDataFrame(result, geometry=placed, crs=crs.to_wkt())[kept]
+    objects = objects.reset_index(drop=True)
+    objects.attrs["geometry_type"] = "MultiPolygon"
+    return objects
+
+
+_ORDER = (
+    *("object_id", "name", "municipality", "district", "code"),
+    *("inventory_date", "inventory_trees", "area_m2", "source_fid", "geometry_note"),
+)
+
+
+def at_home(objects: Any, area: BaseGeometry) -> Any:
+    """Return the objects whose representative point lies in the area."""
+    points = shapely.point_on_surface(objects.geometry.to_numpy())
+    shapely.prepare(area)
+    home = objects[shapely.intersects(area, points)].reset_index(drop=True)
+    home.attrs["geometry_type"] = "MultiPolygon"
+    return home
+
+
+def _polygon_layer(path: Path) -> str | None:
+    if path.suffix.lower() not in DRIVERS or not path.is_file():
+        return None  # read_layer says what is wrong
+    try:
+        layers = pyogrio.list_layers(path)
+    except pyogrio.errors.DataSourceError as error:
+        raise InputDataError("vector file cannot be read", f"{path.name}: {error}") from error
+    for name, kind in layers:
+        if kind is not None and "Polygon" in str(kind):
+            return str(name)
+    for name, kind in layers:
+        if kind is not None and str(kind) in ("Unknown", "GeometryCollection"):
+            return str(name)
+    raise InputDataError(
+        "inventory holds no polygon layer",
+        f"{path.name} has {', '.join(f'{name} ({kind})' for name, kind in layers) or 'no layer'}",
+    )
+
+
+def _check_coordinates(frame: Any, name: str) -> None:
+    if not frame.crs.is_geographic:
+        return
+    left, bottom, right, top = frame.total_bounds
+    if left < -180.1 or right > 180.1 or bottom < -90.1 or top > 90.1:
+        raise InputDataError(
+            "inventory has the wrong coordinate reference system",
+            f"{name} says {frame.crs.name} (degrees), but reaches from ({left:.0f}, {bottom:.0f}) "
+            f"to ({right:.0f}, {top:.0f}). GeoJSON holds lon/lat unless a `crs` member says more",
+        )
+
+
+def _polygons_of(
+    frame: Any, name: str, findings: Findings
+) -> tuple[list[BaseGeometry], list[str | None]]:
+    shapes: list[BaseGeometry] = []
+    comments: list[str | None] = []
+    for row, geometry in enumerate(frame.geometry, 1):
+        whole = geometry is not None and not geometry.is_empty
+        flat = shapely.force_2d(geometry) if whole else shapely.MultiPolygon()
+        fixed = polygons(flat)
+        if fixed.is_empty:
+            findings.note(
+                f"inventory: object in row {row} of {name} has no polygon and is left out"
+            )
+            comments.append("no polygon")
+        elif not flat.is_valid:
+            reason = shapely.is_valid_reason(flat).split("[")[0].strip()
+            comments.append(f"repaired: {reason}")
+            findings.note(f"inventory: geometry in row {row} of {name} was repaired ({reason})")
+        else:
+            comments.append(None)
+        shapes.append(fixed)
+    return shapes, comments
+
+
+def _known_columns(frame: Any) -> Any:
+    result = pd.DataFrame(index=frame.index)
+    for column in ("name", "municipality", "district", "code"):
+        result[column] = _texts(_find(frame, column), len(frame))
+    result["inventory_date"] = _dates(_find(frame, "inventory_date"), len(frame))
+    trees = _find(frame, "inventory_trees")
+    numbers = pd.to_numeric(trees, errors="coerce") if trees is not None else None
+    result["inventory_trees"] = pd.array(
+        [None] * len(frame) if numbers is None else numbers.round().to_numpy(), dtype="Int64"
+    )
+    return result
+
+
+def _find(frame: Any, column: str) -> Any:
+    by_name = {str(name).lower(): name for name in frame.columns if name != frame.geometry.name}
+    for alias in COLUMNS[column]:
+        if alias in by_name:
+            return frame[by_name[alias]]
+    return None
+
+
+def _texts(values: Any, count: int) -> list[str | None]:
+    return [None] * count if values is None else [_text(value) for value in values]
+
+
+def _text(value: Any) -> str | None:
+    if value is None or value is pd.NA or value is pd.NaT:
+        return None
+    if isinstance(value, float):
+        if np.isnan(value):
+            return None
+        return str(int(value)) if value == int(value) else str(value)
+    return str(value).strip() or None
+
+
+def _dates(values: Any, count: int) -> list[str | None]:
+    return [None] * count if values is None else [_day(value) for value in values]
+
+
+def _day(value: Any) -> str | None:
+    """Return an ISO date, out of a date, an ISO text, ``31.12.2020`` or a bare year."""
+    text = _text(value.isoformat() if hasattr(value, "isoformat") and value == value else value)
+    if text is None:
+        return None
+    if len(text) == 4 and text.isdigit():
+        return f"{text}-01-01"
+    parts = text.split(".")
+    if len(parts) == 3 and all(part.isdigit() for part in parts):
+        text = f"{parts[2]:0>4}-{parts[1]:0>2}-{parts[0]:0>2}"
+    stamp = pd.to_datetime(text[:10], format="%Y-%m-%d", errors="coerce")
+    return None if pd.isna(stamp) else str(stamp.date().isoformat())
+
+
+def _unique_ids(frame: Any, findings: Findings) -> list[str]:
+    values = _find(frame, "object_id")
+    if values is None:
+        findings.note(
+            "inventory: no id column; objects are numbered by their row, row-1, row-2, ..."
+        )
+    given = _texts(values, len(frame))
+    taken = {text for text in given if text}
+    used: set[str] = set()
+    ids: list[str] = []
+    for row, text in enumerate(given, 1):
+        wanted = text or f"row-{row}"
+        if wanted in used or (text is None and wanted in taken):
+            renamed = _free(wanted, used | taken)
+            findings.note(
+                f"inventory: id {wanted} is used again in row {row}; renamed to {renamed}"
+            )
+            wanted = renamed
+        used.add(wanted)
+        ids.append(wanted)
+    return ids
+
+
+def _free(wanted: str, taken: Iterable[str]) -> str:
+    number = 2
+    while f"{wanted}-{number}" in taken:
+        number += 1
+    return f"{wanted}-{number}"

@@ -19,18 +19,20 @@ import shapely
 from processes.stage import InputDataError
 from processes.vector import read_layer, write_layers
 
-Kind = Literal["string", "integer", "number", "json", "date"]
+Kind = Literal["string", "integer", "number", "array", "object", "date"]  # array, object: JSON
 VERDICTS = ("confirmed", "rejected", "uncertain")
+REJECTED_AS = ("lost", "never-an-orchard", "not-detectable", "geometry-wrong")
 PROVENANCE = "provenance"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its kind, its unit (UCUM, None without) and whether it must be there."""
+    """One column: kind, unit (UCUM), whether it must be there, and the codes it may hold."""
 
     kind: Kind
     unit: str | None = None
     required: bool = True
+    codes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +61,9 @@ OBJECTS = Layer(
         "area_m2": Column("number", "m2"),
         "source_fid": Column("integer", required=False),
         "geometry_note": Column("string", required=False),
-        "verdict": Column("string"),
-        "rejected_as": Column("string", required=False),
-        "reasons": Column("json"),
+        "verdict": Column("string", codes=VERDICTS),
+        "rejected_as": Column("string", required=False, codes=REJECTED_AS),
+        "reasons": Column("array"),
         "reason_main": Column("string"),
         "confidence": Column("number", "1"),
         "trees": Column("integer", "1"),
@@ -75,9 +77,9 @@ OBJECTS = Layer(
         "ndvi_p50": Column("number", "1", required=False),
         "bare_dates": Column("integer", "1", required=False),
         "grassland_signal": Column("integer", required=False),
-        "values": Column("json", required=False),
-        "thresholds": Column("json", required=False),
-        "sources": Column("json", required=False),
+        "values": Column("object", required=False),
+        "thresholds": Column("object", required=False),
+        "sources": Column("array", required=False),
         "date_surface": Column("date", required=False),
         "date_image": Column("date", required=False),
         "date_sentinel2": Column("date", required=False),
@@ -120,7 +122,7 @@ CANDIDATES = Layer(
         "cover": Column("number", "1", required=False),
         "ndvi_p50": Column("number", "1", required=False),
         "score": Column("number", "1", required=False),
-        "reasons": Column("json", required=False),
+        "reasons": Column("array", required=False),
         PROVENANCE: Column("string", required=False),
     },
     (),
@@ -161,9 +163,9 @@ def write(path: Path, layer: Layer, frame: Any) -> None:
                 _index(connection, layer, name, unique=False)
 
 
-def fields(layer: Layer, frame: Any) -> dict[str, dict[str, str]]:
+def fields(layer: Layer, frame: Any) -> dict[str, dict[str, Any]]:
     """Describe the columns of a written frame for the manifest: kind and, where known, unit."""
-    described: dict[str, dict[str, str]] = {}
+    described: dict[str, dict[str, Any]] = {}
     for name in frame.columns:
         if name == frame.geometry.name:
             continue
@@ -171,6 +173,8 @@ def fields(layer: Layer, frame: Any) -> dict[str, dict[str, str]]:
         described[name] = {"type": column.kind if column else _kind_of(frame[name])}
         if column and column.unit:
             described[name]["unit"] = column.unit
+        if column and column.codes:
+            described[name]["enum"] = list(column.codes)
     return described
 
 

@@ -47,6 +47,10 @@ def summarise_objects(frame: Any) -> dict[str, Any]:
         "by_verdict_and_reason": _table(
             rows, ("verdict", "rejected_as", "reason"), lambda row: (row[0], row[1], row[2])
         ),
+        "by_verdict_reason": {
+            verdict: dict(sorted(Counter(str(r[2] or "") for r in rows if r[0] == verdict).items()))
+            for verdict in VERDICTS
+        },
         "by_size_class": {
             name: {
                 "objects": sum(1 for row in rows if size_class(row[4]) == name),

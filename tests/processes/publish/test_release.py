@@ -34,7 +34,8 @@ def test_the_manifest_says_what_the_release_holds(make_run, release_of):
     assert 6.8 < left < right < 6.9
     assert 51.4 < bottom < top < 51.5
     assert objects["fields"]["area_m2"] == {"type": "number", "unit": "m2"}
-    assert objects["fields"]["reasons"] == {"type": "json"}
+    assert objects["fields"]["reasons"] == {"type": "array"}
+    assert objects["fields"]["verdict"]["enum"] == ["confirmed", "rejected", "uncertain"]
     ndom = manifest["collections"]["ndom"]
     assert [(entry["release"], entry["file"]) for entry in ndom["rasters"]] == [
         (None, "ndom-b350.tif")

@@ -12,7 +12,8 @@ from k8s_manager.cwl import load_process
 from k8s_manager.cwl_model import Process
 from k8s_manager.description import input_schema
 from k8s_manager.errors import ConfigError, ProcessFileError, UnknownProcess
-from k8s_manager.schema_check import schema_problem, violations
+from k8s_manager.schema_check import violations
+from k8s_manager.schema_keywords import schema_problem
 from k8s_manager.settings import Settings
 
 PROCESSOR = "k8s_manager.processor.CwlProcessor"
@@ -111,12 +112,15 @@ def check_schemas(process: Process) -> None:
     Raises:
         ProcessFileError: One is not usable.
     """
+    problem = schema_problem(process.schema)
+    if problem:
+        raise ProcessFileError(f"{process.path}: ogc:schema{problem}")
     for declared in process.inputs.values():
         place = f"{process.path}: inputs.{declared.id}.ogc:schema"
         schema = input_schema(declared)
         problem = schema_problem(schema)
         if problem:
-            raise ProcessFileError(f"{place}: is no usable schema: {problem}")
+            raise ProcessFileError(f"{place}{problem}")
         if "default" in schema:
             for pointer, expected, got in violations(schema, schema["default"]):
                 raise ProcessFileError(
@@ -125,7 +129,7 @@ def check_schemas(process: Process) -> None:
     for output in process.outputs.values():
         problem = schema_problem(output.schema)
         if problem:
-            raise ProcessFileError(f"{process.path}: outputs.{output.id}.ogc:schema: {problem}")
+            raise ProcessFileError(f"{process.path}: outputs.{output.id}.ogc:schema{problem}")
 
 
 def check_marker() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from jsonschema import Draft202012Validator, FormatChecker
-from jsonschema.exceptions import SchemaError, ValidationError
+from jsonschema.exceptions import ValidationError
 
 from k8s_manager.cwl_types import describe_value
 
@@ -22,15 +22,6 @@ def violations(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[str, str
     """Yield ``(JSON pointer, expected, got)`` for each way in which a value breaks a schema."""
     for error in _validator(dumps(schema, sort_keys=True)).iter_errors(value):
         yield from _explain(error)
-
-
-def schema_problem(schema: Mapping[str, Any]) -> str | None:
-    """Return what is wrong with a schema itself, None for a usable one."""
-    try:
-        Draft202012Validator.check_schema(_modern(schema))
-        return None
-    except SchemaError as error:
-        return f"{'/'.join(map(str, error.absolute_path))}: {error.message}"
 
 
 @lru_cache(maxsize=1024)

@@ -7,7 +7,7 @@ controller that was killed finds its rounds again.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -100,6 +100,9 @@ class Observation:
 class Backend(Protocol):
     """Where rounds run."""
 
+    may_start: Callable[[], bool]
+    """Asked right before anything is started: the controller's lease may have run out."""
+
     def submit(self, round_: Round) -> None:
         """Make the round run; harmless when it was submitted before, by whomever."""
 
@@ -118,8 +121,11 @@ class Backend(Protocol):
     def wake(self) -> None:
         """Make a running `wait` return; may be called from any thread or signal handler."""
 
+    def forget(self) -> None:
+        """Let go of all rounds without stopping anything; they can be submitted again."""
+
     def close(self) -> None:
-        """Let go of everything without stopping it."""
+        """Let go of everything without stopping it; the backend is not used again."""
 
 
 def round_name(job: str, step: str, number: int) -> str:

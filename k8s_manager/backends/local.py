@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,7 @@ class LocalBackend:
     """Steps as process groups of this machine, at most `Settings.local_slots` cores at once."""
 
     def __init__(self, settings: Settings) -> None:
+        self.may_start: Callable[[], bool] = lambda: True
         self._workspace = Path(os.path.realpath(settings.workspace))
         self._slots = settings.local_slots
         self._ram_mb = int(_physical_ram_mb() * 0.9)
@@ -137,12 +138,16 @@ class LocalBackend:
         with contextlib.suppress(BlockingIOError):  # full: it is awake already
             self._wake_out.send(b"x")
 
-    def close(self) -> None:
+    def forget(self) -> None:
         """Let go of all attempts; they go on and the next controller finds them."""
         for submitted in self._rounds.values():
             for run in _runs(submitted):
                 _forget_pidfd(run)
         self._rounds.clear()
+
+    def close(self) -> None:
+        """Let go of all attempts and of what this object holds itself."""
+        self.forget()
         self._wake_in.close()
         self._wake_out.close()
 
@@ -196,7 +201,7 @@ class LocalBackend:
                 )
             )
             chosen = next(fitting, None)
-            if chosen is None:
+            if chosen is None or not self.may_start():
                 return
             try:
                 self._start(chosen, chosen.pending[0])

@@ -1,0 +1,217 @@
+"""The one loop: look at what should be and at what is, act on the difference, sleep or be woken.
+
+It talks to the job store and a backend and remembers nothing that it could not read again. Of
+several controllers the one that holds the lease acts; the others wait for it to end. It never dies
+of what a single job, a full disk or a database that is away does to it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+from k8s_manager import records
+from k8s_manager.backends.base import Backend, Observation, Waiting
+from k8s_manager.clearing import clear_up
+from k8s_manager.errors import CdiError, LeaseLost, StoreError
+from k8s_manager.execution import Execution, Means
+from k8s_manager.lease import Lease
+from k8s_manager.ledger import Ledger
+from k8s_manager.records import Job
+from k8s_manager.settings import Settings
+from k8s_manager.store import Store
+from k8s_manager.workspace import Workspace
+
+ACTIVE_JOBS = 32
+"""Jobs that share the backend at once; the others are rows in the store and wait their turn."""
+LOOK_S = 5.0
+"""Seconds between looks at all unfinished jobs even if nobody asked for one."""
+PAUSE_S = 1.0
+"""Seconds before going on after the store or the workspace could not be used."""
+
+log = logging.getLogger(__name__)
+
+
+class Controller:
+    """Carries out the jobs of a store on a backend."""
+
+    def __init__(self, settings: Settings, store: Store, backend: Backend) -> None:
+        self._settings = settings
+        self._store = store
+        self._backend = backend
+        self._lease = Lease(store.database, settings.lease_s)
+        self._ledger = Ledger(store.database, self._lease)
+        self._means = Means(settings, store, self._ledger, Workspace(settings.workspace), backend)
+        self._executions: dict[str, Execution] = {}
+        self._paused: dict[str, float] = {}
+        self._wake = -1
+        self._look_at = 0.0
+        self._try_lease_at = 0.0
+        backend.may_start = self._lease.certain
+
+    @property
+    def active(self) -> bool:
+        """Whether this controller holds the lease."""
+        return self._lease.epoch is not None
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set; what runs then goes on and is found by the next controller."""
+        while not stop.is_set():
+            self.step()
+            self._backend.wait(self._pause())
+        self.close()
+
+    def run_until(self, job_id: str, on_update: Callable[[Job], None] | None = None) -> Job:
+        """Work, or watch another controller work, until a job has ended; return it.
+
+        Raises:
+            NoSuchJob: There is none of that id.
+        """
+        job, shown = self._store.job(job_id), ""
+        try:
+            while True:
+                if on_update is not None and job.updated != shown:
+                    on_update(job)
+                    shown = job.updated
+                if job.finished_at_all:
+                    return job
+                self.step()
+                self._backend.wait(self._pause())
+                job = self._store.job(job_id)
+        finally:
+            self.close()
+
+    def step(self) -> None:
+        """Look once and do what can be done now."""
+        try:
+            if self._hold_lease():
+                self._look()
+                self._advance(self._backend.observe())
+        except LeaseLost:
+            log.warning("another controller has taken over")
+            self._let_go()
+        except StoreError as error:
+            log.error("%s; trying again", error)
+            self._executions.clear()
+            self._wake = -1
+            time.sleep(PAUSE_S)
+
+    def wake(self) -> None:
+        """Make a waiting controller look now; may be called from any thread."""
+        self._backend.wake()
+
+    def close(self) -> None:
+        """Give the lease up at once. Running steps go on."""
+        self._executions.clear()
+        self._backend.forget()
+        try:
+            self._lease.release()
+        except StoreError as error:
+            log.error("%s; the lease runs out by itself", error)
+
+    def _hold_lease(self) -> bool:
+        if self._lease.epoch is not None:
+            self._lease.keep()
+            return True
+        if time.monotonic() < self._try_lease_at:
+            return False
+        self._try_lease_at = time.monotonic() + min(1.0, self._settings.lease_s / 5)
+        if not self._lease.acquire():
+            return False
+        self._wake = -1
+        return True
+
+    def _let_go(self) -> None:
+        self._lease.epoch = None
+        self._executions.clear()
+        self._backend.forget()
+
+    def _look(self) -> None:
+        """Find new jobs, requests to dismiss, and what is left of finished jobs."""
+        wake = self._store.wake()
+        if wake == self._wake and time.monotonic() < self._look_at:
+            return
+        unfinished = self._ledger.unfinished()
+        for place, found in enumerate(unfinished):
+            execution = self._executions.get(found.id)
+            if execution is not None:
+                execution.dismissing |= found.dismiss_requested
+            elif len(self._executions) < ACTIVE_JOBS or found.dismiss_requested:
+                self._adopt(found.id)
+            elif found.status == records.ACCEPTED and not found.message:
+                text = f"waiting: queue: {place} jobs are before this one"
+                self._ledger.report(found.id, found.status, 0, text, {})
+        self._wake = wake
+        self._look_at = time.monotonic() + LOOK_S
+        self._tidy()
+
+    def _adopt(self, job_id: str) -> None:
+        try:
+            self._executions[job_id] = Execution(self._means, *self._ledger.load(job_id))
+        except CdiError as error:
+            if isinstance(error, (StoreError, LeaseLost)):
+                raise
+            problem = {"title": "the job cannot be read", "detail": str(error), "status": 500}
+            self._ledger.abandon(job_id, problem)
+
+    def _advance(self, observation: Observation) -> None:
+        ended = [
+            job_id
+            for job_id, execution in list(self._executions.items())
+            if self._paused.get(job_id, 0.0) <= time.monotonic()
+            and self._advance_one(execution, observation)
+        ]
+        for job_id in ended:
+            self._executions.pop(job_id, None)
+            self._paused.pop(job_id, None)
+        if ended:
+            self._look_at = 0.0
+
+    def _advance_one(self, execution: Execution, observation: Observation) -> bool:
+        """Advance one job; whatever goes wrong with it stays with it."""
+        job_id = execution.job.id
+        try:
+            return execution.advance(observation)
+        except (LeaseLost, StoreError):
+            raise
+        except OSError as error:
+            log.error("job %s: %s; trying again", job_id, error)
+            self._paused[job_id] = time.monotonic() + PAUSE_S
+            del self._executions[job_id]
+            self._look_at = 0.0
+            execution.show(Waiting("quota", f"the workspace cannot be used: {error.strerror}"))
+        except CdiError as error:
+            execution.fail({"title": "the job cannot go on", "detail": str(error), "status": 500})
+        except Exception as error:
+            log.exception("job %s", job_id)
+            self._paused[job_id] = time.monotonic() + PAUSE_S
+            title = f"internal error: {type(error).__name__}"
+            detail = f"{error}. This is a fault of the program, not of your data."
+            execution.fail({"title": title, "detail": detail, "status": 500})
+        return False
+
+    def _tidy(self) -> None:
+        """Stop what is left of finished jobs, delete the files of removed ones."""
+        for job_id, name in self._ledger.rounds_left():
+            if self._backend.cancel(name):
+                self._ledger.close_rounds(job_id, [name])
+                clear_up(self._ledger, self._means.workspace, job_id)
+            else:
+                self._look_at = 0.0
+        for job_id in self._ledger.to_remove():
+            try:
+                self._means.workspace.remove_job(job_id)
+            except OSError as error:
+                log.error("job %s: %s; trying again", job_id, error)
+                continue
+            self._ledger.files_removed(job_id)
+
+    def _pause(self) -> float:
+        """Return the seconds until something has to be looked at."""
+        pause = self._settings.poll_s
+        if self._executions:
+            soonest = min(execution.next_start for execution in self._executions.values())
+            pause = min(pause, max(0.0, soonest - time.time()))
+        return pause

@@ -1,0 +1,28 @@
+cwlVersion: v1.2
+class: Workflow
+id: chain
+label: Adds up squares, one step for each number
+requirements:
+  ScatterFeatureRequirement: {}
+inputs:
+  count: int
+  code:
+    type: string
+    default: pass
+outputs:
+  total: {type: File, outputSource: join/total}
+  squares: {type: "File[]", outputSource: work/square}
+steps:
+  split:
+    run: split.cwl
+    in: {count: count}
+    out: [parts]
+  work:
+    run: work.cwl
+    scatter: part
+    in: {part: split/parts, code: code}
+    out: [square]
+  join:
+    run: join.cwl
+    in: {squares: work/square}
+    out: [total]

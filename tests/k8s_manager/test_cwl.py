@@ -362,7 +362,7 @@ REFUSED_IN_WORKFLOWS = [
     ("type: \"File[]\"", "type: File", r"is File, but its source gives File\[\]"),
     ("outputSource: gather/report", "outputSource: gather/none", "gives no 'none'"),
     (", outputSource: gather/report", "", "has no outputSource"),
-    ("names: \"string[]\"", "names: {type: \"string[]\", inputBinding: {}}", "belongs to the tools"),
+    ("names: \"string[]\"", "names: {type: \"string[]\", inputBinding: {}}", "to the tools"),
 ]  # fmt: skip
 
 

@@ -110,11 +110,11 @@ def _write_batch(
         soil = _burn(core, 0.5, [(OBJECTS["cleared"][0], 1.0)])
         dark = _burn(core, 0.5, [(_crown(x, y), 1.0) for x, y, _ in trees])
         # Red, green, blue, infrared: meadow, soil, and crowns darker than the meadow.
-        colours = np.select(
-            [soil == 1, dark == 1],
-            [np.array([150, 120, 100, 140])[:, None, None], np.array([40, 60, 40, 140])[:, None, None]],
-            np.array([90, 110, 80, 180])[:, None, None],
+        meadow, field, crown = (
+            np.array(colour)[:, None, None]
+            for colour in ((90, 110, 80, 180), (150, 120, 100, 140), (40, 60, 40, 140))
         )
+        colours = np.select([soil == 1, dark == 1], [field, crown], meadow)
         _raster(folder / f"image-{name}.tif", core, 0.5, colours.astype(np.uint8), 0)
     notes = {"registration": {"dx_m": 0.0, "dy_m": 0.0, "status": "ok"}}
     (folder / f"prepared-{name}.json").write_text(json.dumps(notes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -21,14 +22,18 @@ OUTPUTS = ("assessed-objects.gpkg", "assessed-trees.gpkg", "assessed-candidates.
 Assess = Callable[..., Path]
 
 
-@pytest.fixture()
-def assess(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Assess:
+@pytest.fixture(scope="module")
+def assess(tmp_path_factory: pytest.TempPathFactory) -> Assess:
+    """Run the stage on the landscape, once for each name; the inputs lie in ``<name>-in``."""
+    folder = tmp_path_factory.mktemp("assess")
+
     def call(name: str, options: tuple[str, ...] = (), **scene_options: Any) -> Path:
-        argv = scene.build(tmp_path / f"{name}-in", **scene_options)
-        out = tmp_path / name
-        out.mkdir()
-        monkeypatch.chdir(out)
-        assert run_stage(parser(), run, [*argv, *options]) == 0
+        out = folder / name
+        if not out.exists():
+            argv = scene.build(folder / f"{name}-in", **scene_options)
+            out.mkdir()
+            with contextlib.chdir(out):
+                assert run_stage(parser(), run, [*argv, *options]) == 0
         return out
 
     return call
@@ -140,7 +145,7 @@ def test_orchard_that_the_inventory_lacks_is_a_candidate_and_the_wood_is_not(
 def test_result_does_not_depend_on_the_cut_into_batches(
     assess: Assess, cuts: tuple[float, ...]
 ) -> None:
-    whole, cut = assess("whole"), assess("cut", cuts=cuts)
+    whole, cut = assess("whole"), assess(f"cut-in-{len(cuts) - 1}", cuts=cuts)
     for name in OUTPUTS:
         assert (whole / name).read_bytes() == (cut / name).read_bytes(), name
 
@@ -169,8 +174,8 @@ def test_folder_without_crowns_is_refused_by_name(
 
 
 def test_same_process_under_cwltool_gives_equal_files(assess: Assess, tmp_path: Path) -> None:
-    ours = assess("ours", cuts=(0.0, 200.0, 400.0))
-    folder = tmp_path / "ours-in"
+    ours = assess("cut-in-2", cuts=(0.0, 200.0, 400.0))
+    folder = ours.with_name("cut-in-2-in")
     kinds = {"crowns": "crowns", "surface": "ndom", "sentinel2": "sentinel2", "image": "image",
              "prepared": "prepared"}  # fmt: skip
     job: dict[str, Any] = {

@@ -1,0 +1,137 @@
+"""Dates, decisions, sources and clusters from small inputs."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyproj
+import pytest
+from shapely.geometry import box, mapping
+
+from processes.assess.clusters import Limits, clusters_of
+from processes.assess.inventory import inventory_date, period_end, read_decisions
+from processes.assess.provenance import Provenance
+from processes.stage import InputDataError
+
+CRS = pyproj.CRS("EPSG:25832")
+LIMITS = Limits(link=18.0, max_density=150.0, max_cover=0.7, min_trees=10)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2015-06-01", dt.date(2015, 6, 1)),
+        ("2015-06-01T00:00:00", dt.date(2015, 6, 1)),
+        ("2015", dt.date(2015, 12, 31)),
+        ("2015-02", dt.date(2015, 2, 28)),
+        (None, None),
+        ("unknown", None),
+    ],
+)
+def test_survey_date_is_read_to_its_last_possible_day(text: Any, expected: Any) -> None:
+    assert inventory_date(text, None) == expected
+
+
+def test_period_without_an_end_is_refused() -> None:
+    assert period_end("2023-01-01/2023-12-31") == dt.date(2023, 12, 31)
+    with pytest.raises(InputDataError, match="2023-01-01"):
+        period_end("2023")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("object_id,verdict_human\na,confirmed\n", "decided"),
+        ("object_id,verdict_human,decided\na,gone,2024-01-01\n", "gone"),
+        ("object_id,verdict_human,decided\na,confirmed,soon\n", "soon"),
+    ],
+)
+def test_faulty_decisions_are_named(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "decisions.csv"
+    path.write_text(text)
+    with pytest.raises(InputDataError, match=told):
+        read_decisions(path)
+
+
+def item(product: str, campaign: str | None, date: str | None, bounds: tuple[float, ...]) -> Any:
+    return {
+        "geometry": None,
+        "properties": {
+            "cdi:product": product,
+            "cdi:acquisition": {"campaign": campaign, "date": date},
+            "proj:code": "EPSG:25832",
+            "proj:bbox": list(bounds),
+        },
+    }
+
+
+WEST, EAST = (0.0, 0.0, 100.0, 100.0), (100.0, 0.0, 200.0, 100.0)
+
+
+def test_object_across_two_flights_has_both_and_the_older_date() -> None:
+    items = [item("ndom", "a", "2022-05-01", WEST), item("ndom", "b", "2020-05-01", EAST)]
+    provenance = Provenance(items, CRS, None)
+    across = provenance.of(box(90, 40, 110, 60))["surface"]
+    assert (across.campaigns, across.date) == ({"a", "b"}, dt.date(2020, 5, 1))
+    assert provenance.of(box(10, 40, 30, 60))["surface"].campaigns == {"a"}
+    assert provenance.of(box(300, 300, 310, 310)) == {}
+
+
+def test_one_unknown_date_or_flight_makes_the_whole_unknown() -> None:
+    items = [item("dop", "a", "2022-05-01", WEST), item("dop", None, None, EAST)]
+    across = Provenance(items, CRS, None).of(box(90, 40, 110, 60))["image"]
+    assert (across.campaigns, across.date) == (frozenset(), None)
+
+
+def test_sentinel2_shows_its_newest_used_date_and_compares_by_its_oldest() -> None:
+    dates = ("2023-03-01", "2023-06-01", "2023-10-01")
+    items = [item("sentinel-2-l2a", "s2", date, WEST) for date in dates]
+    found = Provenance(items, CRS, {"2023-03-01", "2023-06-01"}).of(box(1, 1, 2, 2))["sentinel2"]
+    assert (found.since, found.date) == (dt.date(2023, 3, 1), dt.date(2023, 6, 1))
+
+
+def test_footprint_in_longitude_and_latitude_is_moved_into_the_crs() -> None:
+    degrees = {
+        "geometry": mapping(box(7.0, 51.0, 8.0, 52.0)),
+        "properties": {"cdi:product": "dop", "datetime": "2022-05-01T00:00:00Z"},
+    }
+    provenance = Provenance([degrees], CRS, None)
+    assert provenance.of(box(400_000, 5_700_000, 400_100, 5_700_100))["image"].date == dt.date(
+        2022, 5, 1
+    )
+    assert provenance.of(box(600_000, 5_700_000, 600_100, 5_700_100)) == {}
+
+
+def grid(columns: int, rows: int, distance: float, east: float = 0.0) -> Any:
+    x, y = np.meshgrid(np.arange(columns), np.arange(rows))
+    return np.column_stack([east + x.T.ravel() * distance, y.T.ravel() * distance])
+
+
+def test_orchard_is_one_cluster_and_a_distant_one_another() -> None:
+    tops = np.concatenate([grid(4, 4, 10.0), grid(4, 4, 10.0, east=100.0)])
+    found = clusters_of(tops, np.full(32, 20.0), LIMITS)
+    assert [group.tolist() for group in found] == [list(range(16)), list(range(16, 32))]
+
+
+def test_wood_and_the_trees_at_its_edge_are_left_out() -> None:
+    # 4 m apart are 625 trees/ha.
+    assert clusters_of(grid(20, 20, 4.0), np.full(400, 12.0), LIMITS) == []
+
+
+def test_closed_canopy_of_large_crowns_is_left_out() -> None:
+    # 9 m apart are 123 trees/ha, which would do, but crowns of 80 m2 leave no gap.
+    assert clusters_of(grid(12, 12, 9.0), np.full(144, 80.0), LIMITS) == []
+
+
+def test_clusters_do_not_depend_on_what_stands_elsewhere() -> None:
+    orchard = grid(4, 4, 10.0)
+    alone = clusters_of(orchard, np.full(16, 20.0), LIMITS)
+    wood = grid(20, 20, 4.0, east=500.0)
+    both = clusters_of(
+        np.concatenate([orchard, wood]), np.concatenate([np.full(16, 20.0), np.full(400, 12.0)]),
+        LIMITS,
+    )  # fmt: skip
+    assert [group.tolist() for group in alone] == [group.tolist() for group in both]

@@ -6,7 +6,7 @@ another one (VRT, ``/vsi`` paths).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -117,26 +117,7 @@ def write_cog(
         units: One per band.
         overview_resampling: GDAL resampling of the overviews.
     """
-    floating = np.issubdtype(data.dtype, np.floating)
-    profile = {
-        "driver": "GTiff",
-        "count": data.shape[0],
-        "height": data.shape[1],
-        "width": data.shape[2],
-        "dtype": data.dtype,
-        "crs": crs,
-        "transform": transform,
-        "nodata": nodata,
-    }
-    options = {
-        "COMPRESS": "DEFLATE",
-        "LEVEL": "6",
-        "PREDICTOR": "FLOATING_POINT" if floating else "STANDARD",
-        "BLOCKSIZE": "512",
-        "OVERVIEW_RESAMPLING": overview_resampling.upper(),
-        "BIGTIFF": "IF_SAFER",
-        "NUM_THREADS": "1",
-    }
+    profile = _profile(data.shape, data.dtype, transform, crs, nodata)
     with rasterio.MemoryFile() as memory:
         with memory.open(**profile) as dataset:
             dataset.write(data)
@@ -145,7 +126,46 @@ def write_cog(
             for index, unit in enumerate(units, 1):
                 dataset.set_band_unit(index, unit)
         with complete(path) as partial, memory.open() as source:
-            rasterio.shutil.copy(source, partial, driver="COG", **options)
+            _copy_as_cog(source, partial, data.dtype, overview_resampling)
+
+
+def write_cog_in_parts(
+    path: Path,
+    parts: Iterable[tuple[Window, NDArray[Any]]],
+    *,
+    shape: tuple[int, int, int],
+    dtype: str,
+    transform: Any,
+    crs: str,
+    nodata: float | None,
+    unit: str = "",
+    overview_resampling: str = "average",
+) -> None:
+    """Write a Cloud Optimized GeoTIFF that need not fit into memory.
+
+    Args:
+        path: Final name; appears only when complete.
+        parts: Windows with their data, shape (bands, rows, cols); together they cover the raster.
+        shape: Bands, rows and columns of the whole.
+        dtype: Type of the data.
+        transform: Affine transform of the upper left corner.
+        crs: CRS of the transform.
+        nodata: Value of missing cells, or None.
+        unit: Unit of all bands.
+        overview_resampling: GDAL resampling of the overviews.
+    """
+    scratch = path.with_name(f".{path.stem}.scratch.tif")
+    profile = _profile(shape, np.dtype(dtype), transform, crs, nodata)
+    try:
+        with rasterio.open(scratch, "w", tiled=True, BIGTIFF="IF_SAFER", **profile) as dataset:
+            for window, data in parts:
+                dataset.write(data, window=window)
+            if unit:
+                dataset.units = [unit] * shape[0]
+        with complete(path) as partial, rasterio.open(scratch, driver="GTiff") as source:
+            _copy_as_cog(source, partial, np.dtype(dtype), overview_resampling)
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
 def read_window(path: str | Path, bounds: Bounds) -> tuple[NDArray[Any], Any]:
@@ -170,6 +190,34 @@ def read_window(path: str | Path, bounds: Bounds) -> tuple[NDArray[Any], Any]:
         except RasterioError as error:
             raise _damaged(path, error) from error
         return data, dataset.window_transform(inside)
+
+
+def _profile(
+    shape: tuple[int, ...], dtype: Any, transform: Any, crs: str, nodata: float | None
+) -> dict[str, Any]:
+    return {
+        "driver": "GTiff",
+        "count": shape[0],
+        "height": shape[1],
+        "width": shape[2],
+        "dtype": dtype,
+        "crs": crs,
+        "transform": transform,
+        "nodata": nodata,
+    }
+
+
+def _copy_as_cog(source: Any, target: Path, dtype: Any, overview_resampling: str) -> None:
+    options = {
+        "COMPRESS": "DEFLATE",
+        "LEVEL": "6",
+        "PREDICTOR": "FLOATING_POINT" if np.issubdtype(dtype, np.floating) else "STANDARD",
+        "BLOCKSIZE": "512",
+        "OVERVIEW_RESAMPLING": overview_resampling.upper(),
+        "BIGTIFF": "IF_SAFER",
+        "NUM_THREADS": "1",
+    }
+    rasterio.shutil.copy(source, target, driver="COG", **options)
 
 
 def _driver(path: Path) -> str:

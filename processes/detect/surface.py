@@ -1,0 +1,136 @@
+"""The nDOM of a batch: what its tiles are, when they were flown, and its copy for publishing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from processes.grid import Batch, Bounds
+from processes.raster import open_raster, read_mosaic, write_cog_in_parts
+from processes.stage import InputDataError
+
+NODATA = -9999.0
+PART = 2048  # rows and columns written at a time
+
+
+@dataclass(frozen=True)
+class Surface:
+    """The nDOM tiles of a batch, on one grid in the batch's CRS."""
+
+    paths: tuple[Path, ...]
+    cell: float
+    tiles: tuple[tuple[Bounds, str | None], ...]
+    """Bounds and date of acquisition (ISO) of each tile."""
+
+    @classmethod
+    def open(cls, paths: Sequence[Path], items: Path | None, crs: str) -> Surface:
+        """Look at the tiles without reading them.
+
+        Raises:
+            InputDataError: There are none, one cannot be read, or its CRS is not the batch's.
+        """
+        if not paths:
+            raise InputDataError(
+                "no surface model", "the batch names no nDOM file; choose a source of nDOM tiles"
+            )
+        dates = _dates(items) if items else {}
+        tiles, cell = [], 0.0
+        for path in paths:
+            with open_raster(path) as tile:
+                _check_crs(tile, path, crs)
+                cell = cell or round(float(tile.res[0]), 9)
+                tiles.append((Bounds(*tile.bounds), dates.get(path.stem)))
+        return cls(tuple(paths), cell, tuple(tiles))
+
+    def read(self, bounds: Bounds) -> tuple[NDArray[np.float32], Any]:
+        """Return the heights within `bounds`, NaN where there are none, and their transform."""
+        return read_mosaic(self.paths, bounds, resolution=self.cell)
+
+    def dates_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.object_]:
+        """Return the date of the surface at each place, ISO text or None."""
+        dates = np.full(len(x), None, dtype=object)
+        for bounds, date in self.tiles:
+            inside = (x >= bounds.left) & (x < bounds.right)
+            inside &= (y >= bounds.bottom) & (y < bounds.top)
+            dates[inside] = date
+        return dates
+
+    def publish(self, path: Path, batch: Batch) -> None:
+        """Write the core as Cloud Optimized GeoTIFF with the heights as they are."""
+        core, half = batch.core, self.cell / 2
+        corner = Bounds(core.left, core.top - half, core.left + half, core.top)
+        transform = self.read(corner)[1]
+        cols = max(round((core.right - transform.c) / self.cell), 1)
+        rows = max(round((transform.f - core.bottom) / self.cell), 1)
+        write_cog_in_parts(
+            path,
+            self._parts(rows, cols, transform),
+            shape=(1, rows, cols),
+            dtype="float32",
+            transform=transform,
+            crs=batch.crs,
+            nodata=NODATA,
+            unit="m",
+        )
+
+    def _parts(
+        self, rows: int, cols: int, transform: Any
+    ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+        for row in range(0, rows, PART):
+            for col in range(0, cols, PART):
+                height, width = min(PART, rows - row), min(PART, cols - col)
+                left, top = transform @ (col, row)
+                right, bottom = transform @ (col + width, row + height)
+                data, _ = self.read(Bounds(left, bottom, right, top))
+                part = np.where(np.isnan(data), np.float32(NODATA), data)
+                yield Window(col, row, width, height), part[None]
+
+
+def _check_crs(tile: Any, path: Path, crs: str) -> None:
+    from rasterio.crs import CRS
+
+    if tile.crs is None:
+        raise InputDataError(
+            "raster without CRS",
+            f"{path.name} does not say in which CRS it is; expected {crs}. "
+            "Write the CRS into the file (gdal_edit -a_srs).",
+        )
+    wanted = CRS.from_user_input(crs)
+    if not wanted.is_projected or abs(wanted.linear_units_factor[1] - 1) > 1e-6:
+        raise InputDataError(
+            "CRS not in metres", f"{crs} is not a projected CRS in metres; choose one as `crs`"
+        )
+    found = tile.crs.to_epsg()
+    if found is not None and wanted.to_epsg() is not None and found != wanted.to_epsg():
+        raise InputDataError(
+            "CRS differs",
+            f"{path.name} is in EPSG:{found}, the batch in {crs}; nDOM is not reprojected. "
+            f"Run with `crs` EPSG:{found}.",
+        )
+
+
+def _dates(items: Path) -> dict[str, str | None]:
+    """Return the date of acquisition by file stem, from STAC items."""
+    try:
+        document = json.loads(items.read_text(encoding="utf-8"))
+        features = document["features"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputDataError(
+            "items cannot be read", f"{items.name}: {error}; expected a STAC ItemCollection"
+        ) from error
+    dates: dict[str, str | None] = {}
+    for feature in features:
+        properties = feature.get("properties", {})
+        if properties.get("cdi:product") != "ndom":
+            continue
+        date = (properties.get("cdi:acquisition") or {}).get("date") or properties.get("datetime")
+        for asset in feature.get("assets", {}).values():
+            dates[Path(asset["href"]).stem] = date[:10] if date else None
+    return dates

@@ -22,6 +22,7 @@ from pygeoapi.provider.base import (
 from pyproj.exceptions import CRSError
 
 from ogcapi import crs
+from ogcapi.providers.geojson import geojson_of
 from ogcapi.providers.geopackage import (
     GeoPackageError,
     Search,
@@ -218,7 +219,7 @@ class GeoPackageFeatures(BaseProvider):  # type: ignore[misc]
             shapes = shapely.transform(
                 shapes, lambda points: crs.transform_points(points, self.storage_uri, target)
             )
-        return [None if text is None else json.loads(text) for text in shapely.to_geojson(shapes)]
+        return geojson_of(shapes)
 
 
 def _number(name: str, kind: str, text: str) -> int | float:

@@ -1,13 +1,14 @@
-"""From an execute request to a job record's content: the same way for HTTP, command line, manager."""
+"""From an execute request to a job record: one way for HTTP, command line and manager."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from k8s_manager import inputs, releases
 from k8s_manager.cwl import Process
+from k8s_manager.inputs import accept as accept_inputs
 from k8s_manager.records import NewJob
+from k8s_manager.releases import check_dataset
 from k8s_manager.settings import Settings
 
 
@@ -31,8 +32,8 @@ def accept(
     Raises:
         InvalidInputs: The request breaks the description; holds every violation.
     """
-    accepted = inputs.accept(process, body, settings, trusted=trusted)
-    releases.check_dataset(settings, process.id, accepted.values)
+    accepted = accept_inputs(process, body, settings, trusted=trusted)
+    check_dataset(settings, process.id, accepted.values)
     return NewJob(
         process_id=process.id,
         process_version=process.version,

@@ -76,8 +76,7 @@ def _finish(response: Response) -> Response:
     if response.is_streamed or response.direct_passthrough:
         return response
     if request.method in ("GET", "HEAD") and response.status_code == 200:
-        if "ETag" not in response.headers:
-            response.add_etag()
+        response.add_etag()
         response.make_conditional(request)
     _compress(response)
     return response

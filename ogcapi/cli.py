@@ -15,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from k8s_manager import acceptance
-from k8s_manager.controller import Controller, make_backend
+from k8s_manager.backends.choice import chosen_backend
+from k8s_manager.controller import Controller
 from k8s_manager.errors import CdiError, InvalidInputs
 from k8s_manager.records import FINAL, JobFilter
 from k8s_manager.registry import Registry
@@ -76,7 +77,7 @@ def run(
         return
     job = store.create_job(new)
     OUT.print(f"Job [bold]{job.id}[/bold] of process [bold]{process}[/bold]")
-    job = watch(Controller(settings, store, make_backend(settings)), store, job, OUT)
+    job = watch(Controller(settings, store, chosen_backend(settings)), store, job, OUT)
     if job.status != "successful":
         error = job.error or {}
         ERR.print(f"[red]{job.status}[/red]: {error.get('title', job.message)}")
@@ -102,7 +103,7 @@ def serve(
     from ogcapi import serve as supervisor
 
     settings = _settings(config)
-    given = {"host": host, "port": port, "workers": workers}
+    given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
     settings = replace(settings, **{key: value for key, value in given.items() if value})
     _store(settings)
     _registry(settings)
@@ -123,7 +124,7 @@ def controller(config: Config = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    Controller(settings, _store(settings), make_backend(settings)).run(stop)
+    Controller(settings, _store(settings), chosen_backend(settings)).run(stop)
 
 
 @app.command()

@@ -179,7 +179,7 @@ def _get(
     parameters: list[Any] | None = None,
     formats: tuple[str, ...] = (JSON, HTML),
 ) -> dict[str, Any]:
-    content = {media: {"schema": {}} for media in formats}
+    content: dict[str, Any] = {media: {"schema": {}} for media in formats}
     return {
         "get": {
             "tags": [tag],

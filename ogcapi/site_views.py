@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from flask import Blueprint, Response, current_app
@@ -108,7 +109,7 @@ def _overview(service: Service) -> dict[str, Any]:
                 "version": release.version,
                 "created": release.created,
                 "title": _dataset_title(service, name),
-                "summary": service.workspace.read_json(release.path, "summary.json"),
+                "summary": _summary(service, release.path),
                 "collections": [key for key in published.resources if key.startswith(f"{name}-")],
             }
         )
@@ -118,6 +119,11 @@ def _overview(service: Service) -> dict[str, Any]:
         "processes": sorted(service.registry.processes.values(), key=lambda entry: entry.id),
         "jobs": [status_document(job) for job in latest.jobs],
     }
+
+
+def _summary(service: Service, location: str) -> Any:
+    path = service.workspace.path(location) / "summary.json"
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def _dataset_title(service: Service, name: str) -> str:

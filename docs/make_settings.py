@@ -1,0 +1,60 @@
+"""Write docs/settings.md from the settings' own docstrings, so that the two cannot differ.
+
+    python docs/make_settings.py            # writes
+    python docs/make_settings.py --check    # says whether it is up to date
+"""
+
+import ast
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "k8s_manager" / "settings.py"
+TARGET = ROOT / "docs" / "settings.md"
+HEAD = """# Settings
+
+Environment beats file. In `pygeoapi-config.yml` all settings of ours stand under `server.manager`, by
+the name in the first column (`connection` for the database, `output_dir` for the workspace); there
+`${VAR:-default}` takes a value from the environment. This page is made from `k8s_manager/settings.py` by
+`python docs/make_settings.py`.
+
+| name | environment | meaning, unit, default, why |
+|---|---|---|
+"""
+TAIL = """
+Given to the programs of steps: `CDI_PROGRESS` (file for progress lines), `CDI_CACHE` (input cache; only
+steps with network access), `PYTHONSAFEPATH=1`. `CDI_DEBUG=1` makes a stage print the trace of an internal
+error. Tests read `CDI_TEST_DATA` (folder with recordings of remote services).
+"""
+
+
+def main() -> int:
+    """Write or check the page; returns the exit code."""
+    text = HEAD + "".join(_rows()) + TAIL
+    if "--check" in sys.argv:
+        return int(TARGET.read_text(encoding="utf-8") != text)
+    TARGET.write_text(text, encoding="utf-8")
+    return 0
+
+
+def _rows() -> list[str]:
+    tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
+    settings = next(
+        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings"
+    )
+    rows = []
+    for field, docstring in zip(settings.body, settings.body[1:], strict=False):
+        if isinstance(field, ast.AnnAssign) and isinstance(docstring, ast.Expr):
+            name = field.target.id  # type: ignore[union-attr]
+            text = " ".join(str(docstring.value.value).split())  # type: ignore[attr-defined]
+            variable, _, meaning = text.partition(": ")
+            if not variable.startswith("CDI_"):
+                meaning, variable = text, f"CDI_{name.upper()}" if name != "datasets" else "-"
+            default = ast.unparse(field.value) if field.value else ""
+            shown = f" Default in code: `{default}`." if default and "field(" not in default else ""
+            rows.append(f"| `{name}` | {variable} | {meaning}{shown} |\n")
+    return rows
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

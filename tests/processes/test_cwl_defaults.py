@@ -1,0 +1,36 @@
+"""A stage called from a shell uses the same defaults as its CWL file."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2] / "processes"
+STAGES = ("ingest", "preprocess", "detect", "assess", "publish")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_defaults_of_command_line_and_cwl_agree(stage: str) -> None:
+    document = yaml.safe_load((ROOT / stage / "process.cwl").read_text(encoding="utf-8"))
+    parser = importlib.import_module(f"processes.{stage}.__main__").parser()
+    defaults = {action.dest: action.default for action in parser._actions}
+    compared = 0
+    for name, entry in document["inputs"].items():
+        if isinstance(entry, dict) and "default" in entry and "inputBinding" in entry:
+            if isinstance(entry["default"], dict):
+                continue
+            prefix = entry["inputBinding"]["prefix"].rstrip("=").removeprefix("--")
+            assert defaults[prefix.replace("-", "_")] == entry["default"], name
+            compared += 1
+    assert compared or stage == "ingest"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_help_explains_every_option(stage: str) -> None:
+    parser = importlib.import_module(f"processes.{stage}.__main__").parser()
+    silent = [action.dest for action in parser._actions if not action.help]
+    assert not silent
+    assert parser.description

@@ -23,7 +23,7 @@ def clear_up(ledger: Ledger, workspace: Workspace, job_id: str) -> None:
         for name in ("outputs", "inputs", "tmp"):
             remove_tree(folder / name)
         (folder / ".attempt.json.partial").unlink(missing_ok=True)
-    for partial in workspace.job(job_id).glob("**/.task-*.partial"):
+    for partial in workspace.job(job_id).glob("*/.task-*.partial"):
         partial.unlink(missing_ok=True)
     remove_staged(workspace, job_id)
 

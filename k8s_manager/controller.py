@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from k8s_manager import records
 from k8s_manager.backends.base import Backend, Observation, Waiting
@@ -43,7 +44,10 @@ class Controller:
         self._backend = backend
         self._lease = Lease(store.database, settings.lease_s)
         self._ledger = Ledger(store.database, self._lease)
-        self._means = Means(settings, store, self._ledger, Workspace(settings.workspace), backend)
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="inputs")
+        self._means = Means(
+            settings, store, self._ledger, Workspace(settings.workspace), backend, self._pool
+        )
         self._executions: dict[str, Execution] = {}
         self._paused: dict[str, float] = {}
         self._wake = -1
@@ -106,6 +110,7 @@ class Controller:
         """Give the lease up at once. Running steps go on."""
         self._executions.clear()
         self._backend.forget()
+        self._try_lease_at = 0.0
         try:
             self._lease.release()
         except StoreError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from k8s_manager.backends import base
 from k8s_manager.backends.base import Attempt, Backend, Observation, Round, RoundState, Waiting
 from k8s_manager.clearing import clear_up
 from k8s_manager.cwl import Process, Step, Tool
+from k8s_manager.input_fetching import InputUnavailable
 from k8s_manager.judge import Verdict
 from k8s_manager.ledger import Failure, History, Judged, Ledger
 from k8s_manager.plan import PlanError, plan_of, with_defaults
@@ -28,6 +30,8 @@ from k8s_manager.workspace import Workspace
 
 REPORT_S = 0.5
 """Seconds between reports of progress: often enough to watch, seldom enough to cost nothing."""
+SHORT_S = 0.05
+"""Seconds that one job may hold up others while its inputs are settled: enough for small ones."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Means:
     ledger: Ledger
     workspace: Workspace
     backend: Backend
+    pool: ThreadPoolExecutor
+    """For what may take long and must not hold up other jobs: copying and fetching inputs."""
 
 
 class Execution:
@@ -54,6 +60,7 @@ class Execution:
         self._process = Process.from_json(job.process)
         self._plan = plan_of(self._process)
         self._dataset = releases.dataset_of(means.settings, self._process, job.request["values"])
+        self._settling: Future[Any] | None = None
         self._values: dict[str, Any] | None = None
         self._outputs: dict[str, dict[str, Any]] = {}
         self._submitted: set[str] = set()
@@ -70,6 +77,10 @@ class Execution:
         )
         return min(pausing, default=float("inf"))
 
+    @property
+    def _ending_now(self) -> bool:
+        return self.dismissing or self._ending is not None
+
     def advance(self, observation: Observation) -> bool:
         """Do what can be done now; True once the job has ended.
 
@@ -78,11 +89,13 @@ class Execution:
             StoreError: The database cannot be used now.
             OSError: The workspace cannot be used now.
         """
-        for act in (self._remember, lambda: self._judge(observation), self._start_steps):
-            if self.dismissing or self._ending is not None:
-                break
-            act()
-        if self.dismissing or self._ending is not None:
+        if not self._ending_now and not self._settle():
+            return False
+        if not self._ending_now:
+            self._judge(observation)
+        if not self._ending_now:
+            self._start_steps()
+        if self._ending_now:
             return self._wind_down()
         self._close_rounds()
         self._submit()
@@ -100,15 +113,38 @@ class Execution:
         """Tell the user why nothing happens."""
         self._show(self._shown[0], self._shown[1], progress.message({}, waiting), {})
 
-    def _remember(self) -> None:
-        """Settle the job's files, write down its steps, bring to mind what is done already."""
+    def _settle(self) -> bool:
+        """Let the job's files be settled beside; True once that is done.
+
+        Raises:
+            OSError: A file cannot be written.
+            ConfigError: The configured sources cannot be read.
+        """
         if self._values is not None:
-            return
-        means, history = self._means, self._history
-        given = job_files.job_values(means.settings, means.workspace, self.job, self._process)
+            return True
+        means = self._means
+        if self._settling is None:
+            self._settling = means.pool.submit(
+                job_files.job_values, means.settings, means.workspace, self.job, self._process
+            )
+            self._settling.add_done_callback(lambda _done: means.backend.wake())
+            wait([self._settling], timeout=SHORT_S)
+        if not self._settling.done():
+            self.show(Waiting("starting", "the inputs are being copied"))
+            return False
+        try:
+            self._remember(self._settling.result())
+        except InputUnavailable as error:
+            title = "an input file cannot be had"
+            self.fail({"title": title, "detail": str(error), "status": 422})
+        return True
+
+    def _remember(self, given: Mapping[str, Any]) -> None:
+        """Write down the job's steps if that was not done, and bring to mind what is done."""
+        history = self._history
         if not history.states:
             steps = {step.id: bool(step.scatter) for step in self._plan.steps.values()}
-            means.ledger.plan(self.job.id, steps)
+            self._means.ledger.plan(self.job.id, steps)
             history.states = dict.fromkeys(steps, "waiting")
             history.committed = {step: {} for step in steps}
         self._values = with_defaults(self._process, given)
@@ -346,7 +382,7 @@ class Execution:
         """Stop what still runs; end the job when nothing of it is left."""
         means = self._means
         self._cancel(self._open_rounds())
-        if self._open_rounds():
+        if self._open_rounds() or (self._settling is not None and not self._settling.done()):
             return False
         clear_up(means.ledger, means.workspace, self.job.id)
         if self.dismissing:

@@ -24,9 +24,10 @@ from k8s_manager.backends.base import Round
 from k8s_manager.cwl import Process
 from k8s_manager.cwl_types import type_to_json
 from k8s_manager.errors import ConfigError
+from k8s_manager.input_fetching import InputUnavailable, fetch
 from k8s_manager.records import Job
 from k8s_manager.settings import Settings, expand
-from k8s_manager.workspace import Workspace, write_whole
+from k8s_manager.workspace import Workspace, partial_beside, write_whole
 
 SOURCE_CONFIG = "source_config"
 
@@ -34,8 +35,11 @@ SOURCE_CONFIG = "source_config"
 def job_values(settings: Settings, workspace: Workspace, job: Job, process: Process) -> Any:
     """Return the job's input values with every file in the job's folder; made once, then read.
 
+    May take long: files are copied or fetched.
+
     Raises:
-        OSError: A file cannot be written, or one that was named is gone.
+        OSError: A file cannot be written.
+        InputUnavailable: A file that was named is gone or cannot be fetched.
         ConfigError: The configured sources cannot be read.
     """
     record = workspace.job(job.id) / "inputs.json"
@@ -43,7 +47,7 @@ def job_values(settings: Settings, workspace: Workspace, job: Job, process: Proc
         return json.loads(record.read_bytes())
     folder = workspace.job(job.id) / "inputs"
     values = {
-        name: _settled(workspace, folder / name, value)
+        name: _settled(settings, workspace, folder / name, value)
         for name, value in job.request["values"].items()
     }
     declared = process.inputs.get(SOURCE_CONFIG)
@@ -125,23 +129,27 @@ def _default_sources() -> Path:
     return Path(found.submodule_search_locations[0]) / "ingest" / "sources.yml"
 
 
-def _settled(workspace: Workspace, folder: Path, value: Any) -> Any:
+def _settled(settings: Settings, workspace: Workspace, folder: Path, value: Any) -> Any:
     """Return a value whose files lie in `folder`."""
     if isinstance(value, list):
-        return [_settled(workspace, folder / str(n), item) for n, item in enumerate(value)]
+        items = enumerate(value)
+        return [_settled(settings, workspace, folder / str(n), item) for n, item in items]
     if not isinstance(value, Mapping):
         return value
     if value.get("class") not in ("File", "Directory"):
-        return {key: _settled(workspace, folder / key, item) for key, item in value.items()}
+        return {
+            key: _settled(settings, workspace, folder / key, item) for key, item in value.items()
+        }
     location = str(value.get("location") or "")
-    name = Path(str(value.get("basename") or location)).name or "file"
-    path = folder / name
+    path = folder / (Path(str(value.get("basename") or location)).name or "file")
     if "contents" in value:
-        contents = value["contents"]
-        binary = value.get("encoding") == "base64"
-        write_whole(path, base64.b64decode(contents) if binary else contents.encode())
+        write_whole(path, value["contents"].encode())
+    elif "contents_base64" in value:
+        write_whole(path, base64.b64decode(value["contents_base64"]))
     elif location.startswith("file://"):
         _copy(workspace.path(location), path)
+    elif location.startswith(("https://", "http://")):
+        fetch(location, path, settings)
     else:
         return dict(value)
     return _described(workspace, path)
@@ -149,11 +157,13 @@ def _settled(workspace: Workspace, folder: Path, value: Any) -> Any:
 
 def _copy(source: Path, target: Path) -> None:
     """Copy by content: the original may change while the job runs."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not source.exists():
+        raise InputUnavailable(f"{source} does not exist any more")
     if source.is_dir():
         shutil.copytree(source, target, dirs_exist_ok=True)
         return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f".{target.name}.partial")
+    partial = partial_beside(target)
     shutil.copyfile(source, partial)
     partial.replace(target)
 

@@ -28,16 +28,17 @@ import os
 import re
 import resource
 import selectors
-import shutil
 import signal
-import socket
 import stat
 import subprocess
 import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # every step starts with these imports: typing costs 5 ms
+    from typing import Any
 
 VERSION = 1
 SAMPLE_S = 0.1
@@ -131,7 +132,7 @@ def main(argv: list[str] | None = None) -> int:
     except OSError as error:
         attempt.fail("io", "the step's files cannot be handled", str(error))
         attempt.document["outputs"] = {}
-    shutil.rmtree(attempt.folder / "tmp", ignore_errors=True)
+    _remove(attempt.folder / "tmp")
     _finish(attempt)
     return _exit_code(attempt.document)
 
@@ -270,11 +271,8 @@ class Program:
                 self._selector.register(stream, selectors.EVENT_READ, log)
 
     def _listen_for_signals(self) -> None:
-        self._wake_in, wake_out = socket.socketpair()
-        self._wake_in.setblocking(False)
-        wake_out.setblocking(False)
-        self._wake_out = wake_out
-        signal.set_wakeup_fd(wake_out.fileno(), warn_on_full_buffer=False)
+        self._wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
 
         def cancel(_number: int, _frame: object) -> None:
             self._cancelled = True
@@ -282,12 +280,12 @@ class Program:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, cancel)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
-        self._selector.register(self._wake_in, selectors.EVENT_READ, None)
+        self._selector.register(self._wake, selectors.EVENT_READ, None)
 
     def _pump(self, timeout: float) -> None:
         for key, _events in self._selector.select(timeout):
             if key.data is None:
-                self._wake_in.recv(4096)
+                os.read(self._wake, 4096)
                 continue
             data = os.read(key.fd, 262_144)
             if data:
@@ -656,6 +654,15 @@ def _environment(attempt: Attempt) -> dict[str, str]:
 def _reserve(path: Path) -> None:
     with path.open("wb") as stream:
         os.posix_fallocate(stream.fileno(), 0, RESERVE_BYTES)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        import shutil  # 4 ms, seldom needed
+
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _finish(attempt: Attempt) -> None:

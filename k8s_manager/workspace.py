@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import threading
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -106,7 +107,7 @@ def write_whole(path: Path, data: bytes) -> None:
         OSError: It cannot be written; nothing remains of it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = partial_beside(path)
     try:
         with partial.open("wb") as stream:
             stream.write(data)
@@ -115,6 +116,11 @@ def write_whole(path: Path, data: bytes) -> None:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def partial_beside(path: Path) -> Path:
+    """Return a name beside `path` that nobody else writes to, here or in another process."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}.partial")
 
 
 def copy_tree(source: Path, target: Path) -> None:

@@ -90,7 +90,15 @@ def is_bbox(declared: Input) -> bool:
     type_ = required(declared.type)
     if not isinstance(type_, Record):
         return False
-    return declared.schema.get("format") == "ogc-bbox" or type_.name == "ogc.yaml#BBox"
+    return format_of(declared.schema) == "ogc-bbox" or type_.name == "ogc.yaml#BBox"
+
+
+def format_of(schema: Mapping[str, Any]) -> str | None:
+    """Return a schema's format, also where it stands in ``allOf`` as in the standard's examples."""
+    for part in (schema, *(schema.get("allOf") or [])):
+        if "format" in part:
+            return str(part["format"])
+    return None
 
 
 def file_variants(schema: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -217,7 +225,7 @@ def _merge(derived: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _media_type(variant: Mapping[str, Any]) -> str:
-    if str(variant.get("format", "")).startswith("geojson-"):
+    if (format_of(variant) or "").startswith("geojson-"):
         return "application/geo+json"
     return "application/json" if variant.get("type") == "object" else "application/octet-stream"
 

@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from k8s_manager import geojson
 from k8s_manager.cwl_types import describe_value
+from k8s_manager.description import format_of
 from k8s_manager.schema_check import violations
 
 QUALIFIERS = {"value", "mediaType", "encoding", "schema"}
@@ -119,9 +120,9 @@ def _inline(
 
 
 def _object_problems(value: Any, variant: Mapping[str, Any]) -> Iterator[Problem]:
-    format_ = variant.get("format")
+    format_ = format_of(variant)
     if format_ in geojson.FORMATS:
-        yield from geojson.problems(value, str(format_))
+        yield from geojson.problems(value, format_)
         return
     wanted = {key: item for key, item in variant.items() if not key.startswith("content")}
     if isinstance(value, list) and wanted.get("type") == "object" and len(wanted) == 1:

@@ -33,6 +33,8 @@ from k8s_manager.settings import Settings
 _MEMBERS = ("inputs", "outputs", "response", "subscriber", "mode")
 _MOST = 100
 """Violations that are reported; more tell a client nothing new."""
+_DEEPEST = 64
+"""Levels of nesting; a GeoJSON MultiPolygon in a FeatureCollection has nine."""
 Problem = tuple[str, str, str]
 
 
@@ -116,7 +118,7 @@ def _input(
         if optional:
             return None, []
         return None, [("", "a value", "null" if declared.id in given else "nothing")]
-    bad = list(_not_finite(value, ""))
+    bad = list(_unreadable(value))
     if bad:
         return None, bad
     type_ = required(declared.type)
@@ -221,16 +223,20 @@ def _integers(type_: CwlType, value: Any) -> Any:
     return value
 
 
-def _not_finite(value: Any, pointer: str) -> Iterator[Problem]:
-    """Yield NaN and infinities, which JSON does not have but Python's reader accepts."""
-    if isinstance(value, float) and not math.isfinite(value):
-        yield pointer, "a finite number", str(value)
-    elif isinstance(value, Mapping):
-        for key, item in value.items():
-            yield from _not_finite(item, f"{pointer}/{key}")
-    elif isinstance(value, list):
-        for index, item in enumerate(value):
-            yield from _not_finite(item, f"{pointer}/{index}")
+def _unreadable(value: Any) -> Iterator[Problem]:
+    """Yield what later checks could not handle: numbers that JSON does not have, endless nesting."""
+    open_ = [("", value, 0)]
+    while open_:
+        pointer, part, depth = open_.pop()
+        if depth > _DEEPEST:
+            yield "", f"at most {_DEEPEST} levels of nesting", "more"
+            return
+        if isinstance(part, float) and not math.isfinite(part):
+            yield pointer, "a finite number", str(part)
+        elif isinstance(part, Mapping):
+            open_ += [(f"{pointer}/{key}", item, depth + 1) for key, item in part.items()]
+        elif isinstance(part, list) and not all(type(item) is int for item in part):
+            open_ += [(f"{pointer}/{index}", item, depth + 1) for index, item in enumerate(part)]
 
 
 def _conditions(process: Process, given: Mapping[str, Any]) -> Iterator[Violation]:

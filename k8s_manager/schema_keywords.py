@@ -30,6 +30,8 @@ def schema_problem(schema: Any, place: str = "") -> str | None:
         problem = _nested_problem(keyword, value, where)
         if problem is not None:
             return problem or None
+        if keyword == "$ref":
+            return f"{where}: is not followed; write the schema itself"
         if keyword not in _KEYWORDS:
             return f"{where}: is no keyword of OpenAPI 3.0's schema object"
         expected, fits = _KEYWORDS[keyword]

@@ -133,6 +133,15 @@ def test_the_limits_of_all_steps_count_together(tmp_path: Path) -> None:
             },
         ),
         (
+            "File",
+            '{"allOf": [{"format": "geojson-geometry"}]}',
+            {
+                "allOf": [{"format": "geojson-geometry"}],
+                "contentMediaType": "application/geo+json",
+                "type": "object",
+            },
+        ),
+        (
             "File[]",
             '{"items": {"contentMediaType": "text/csv"}}',
             {"type": "array", "items": {"type": "string", "contentMediaType": "text/csv"}},
@@ -177,6 +186,10 @@ def test_a_file_in_several_formats_offers_each(tmp_path: Path) -> None:
         (
             "{type: record, name: b, fields: {bbox: 'double[]', crs: 'string?'}}",
             '{"format": "ogc-bbox"}',
+        ),
+        (
+            "{type: record, name: b, fields: {bbox: 'double[]', crs: 'string?'}}",
+            '{"allOf": [{"format": "ogc-bbox"}, {"$ref": "https://schemas.example/bbox.yaml"}]}',
         ),
         ("https://raw.githubusercontent.com/eoap/schemas/main/ogc.yaml#BBox", "{}"),
     ],
@@ -238,6 +251,6 @@ def test_shipped_processes_keep_to_the_schema_of_the_standard(path: Path) -> Non
 def test_a_wrong_schema_is_refused_at_load(schema: str, message: str, tmp_path: Path) -> None:
     text = "outputs: {}\ninputs:\n  x:\n    type: int\n    default: 3\n    ogc:schema: |\n"
     text += f"      {schema}\n"
-    with pytest.raises(ProcessFileError, match=r"inputs\.x\..ogc:") as raised:
+    with pytest.raises(ProcessFileError, match=r"inputs\.x\.ogc:") as raised:
         check_schemas(load(tmp_path, text))
     assert message in str(raised.value)

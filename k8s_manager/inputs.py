@@ -224,7 +224,7 @@ def _integers(type_: CwlType, value: Any) -> Any:
 
 
 def _unreadable(value: Any) -> Iterator[Problem]:
-    """Yield what later checks could not handle: numbers that JSON does not have, endless nesting."""
+    """Yield what later checks could not handle: NaN, infinities, endless nesting."""
     open_ = [("", value, 0)]
     while open_:
         pointer, part, depth = open_.pop()

@@ -1,7 +1,7 @@
 """Write docs/settings.md from the settings' own docstrings, so that the two cannot differ.
 
-    python docs/make_settings.py            # writes
-    python docs/make_settings.py --check    # says whether it is up to date
+python docs/make_settings.py            # writes
+python docs/make_settings.py --check    # says whether it is up to date
 """
 
 import ast
@@ -13,18 +13,18 @@ SOURCE = ROOT / "k8s_manager" / "settings.py"
 TARGET = ROOT / "docs" / "settings.md"
 HEAD = """# Settings
 
-Environment beats file. In `pygeoapi-config.yml` all settings of ours stand under `server.manager`, by
-the name in the first column (`connection` for the database, `output_dir` for the workspace); there
-`${VAR:-default}` takes a value from the environment. This page is made from `k8s_manager/settings.py` by
-`python docs/make_settings.py`.
+Environment beats file. In `pygeoapi-config.yml` all settings of ours stand under `server.manager`,
+by the name in the first column (`connection` for the database, `output_dir` for the workspace);
+there `${VAR:-default}` takes a value from the environment. This page is made from
+`k8s_manager/settings.py` by `python docs/make_settings.py`.
 
 | name | environment | meaning, unit, default, why |
 |---|---|---|
 """
 TAIL = """
-Given to the programs of steps: `CDI_PROGRESS` (file for progress lines), `CDI_CACHE` (input cache; only
-steps with network access), `PYTHONSAFEPATH=1`. `CDI_DEBUG=1` makes a stage print the trace of an internal
-error. Tests read `CDI_TEST_DATA` (folder with recordings of remote services).
+Given to the programs of steps: `CDI_PROGRESS` (file for progress lines), `CDI_CACHE` (input
+cache; only steps with network access), `PYTHONSAFEPATH=1`. `CDI_DEBUG=1` makes a stage print the
+trace of an internal error. Tests read `CDI_TEST_DATA` (folder with recordings of remote services).
 """
 
 

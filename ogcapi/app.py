@@ -87,7 +87,7 @@ def _compress(response: Response) -> None:
         response.status_code != 304
         and (response.mimetype or "").startswith(COMPRESSIBLE)
         and not response.content_encoding
-        and "gzip" in request.accept_encodings
+        and request.accept_encodings.best_match(["gzip"]) is not None
         and len(response.get_data()) > 1000
     ):
         response.set_data(gzip.compress(response.get_data(), 5, mtime=0))

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pyproj.exceptions import CRSError
 
 from ogcapi import crs
-from ogcapi.providers.coverage import axis_names
 from ogcapi.providers.mosaic import Mosaic
 
 PARAMETERS = (
@@ -22,7 +21,8 @@ PARAMETERS = (
     *("scale-size", "scaleSize", "scale-factor", "crs"),
 )
 OUTPUT_CODES = ("EPSG:4326", "EPSG:3857", "EPSG:4258", "EPSG:3035")
-GEOGRAPHIC_X, GEOGRAPHIC_Y = ("lon", "long", "longitude"), ("lat", "latitude")
+GEOGRAPHIC_X: tuple[str, ...] = ("lon", "long", "longitude")
+GEOGRAPHIC_Y: tuple[str, ...] = ("lat", "latitude")
 MAX_SIDE = 100_000  # cells
 _AXIS = re.compile(r"([A-Za-z]+)\(([^()]*)\)")
 Bounds = tuple[float, float, float, float]
@@ -66,7 +66,7 @@ def parse(given: Mapping[str, str], mosaic: Mosaic) -> Wanted:
         CoverageError: 400 for what is unknown or wrong, 204 for another time.
     """
     own = crs.uri_of(mosaic.crs)
-    axes = axis_names(own)
+    axes = crs.axis_names(own)
     bounds, bounds_crs = _bounds(given, mosaic, own, axes)
     size, geographic = _size(given, axes)
     target = _crs(given.get("crs"), mosaic) if "crs" in given else None
@@ -150,10 +150,11 @@ def _size(given: Mapping[str, str], axes: tuple[str, str]) -> tuple[tuple[int, i
         return None, False
     parameter = names[0]
     spans = {name.lower(): text for name, text in _axes(given[parameter], parameter).items()}
-    x_names, y_names = (axes[0].lower(), "x"), (axes[1].lower(), "y")
+    x_names: tuple[str, ...] = (axes[0].lower(), "x")
+    y_names: tuple[str, ...] = (axes[1].lower(), "y")
     geographic = set(spans) <= {*GEOGRAPHIC_X, *GEOGRAPHIC_Y}
     if geographic:
-        x_names, y_names = GEOGRAPHIC_X, GEOGRAPHIC_Y  # type: ignore[assignment]
+        x_names, y_names = GEOGRAPHIC_X, GEOGRAPHIC_Y
     x = [text for name, text in spans.items() if name in x_names]
     y = [text for name, text in spans.items() if name in y_names]
     if len(x) != 1 or len(y) != 1 or len(spans) != 2:

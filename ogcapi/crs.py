@@ -48,6 +48,13 @@ def north_first(uri: str) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
+def axis_names(uri: str) -> tuple[str, str]:
+    """Return the names of the x and the y axis of a CRS, as its authority abbreviates them."""
+    axes = {axis.direction: axis.abbrev for axis in crs_of(uri).axis_info}
+    return axes.get("east") or "E", axes.get("north") or "N"
+
+
+@functools.lru_cache(maxsize=64)
 def same(source: str, target: str) -> bool:
     """Tell whether two URIs name one CRS; comparing definitions each time would be slow."""
     return bool(crs_of(source) == crs_of(target))

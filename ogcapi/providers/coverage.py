@@ -39,7 +39,7 @@ class ReleaseCoverage(BaseProvider):  # type: ignore[misc]
             message = f"no raster collection {collection!r} in {Path(self.data).parent.name}"
             raise ProviderConnectionError(user_msg=message) from error
         self.crs = crs.uri_of(self.mosaic.crs)
-        self.axes = list(axis_names(self.crs))
+        self.axes = list(crs.axis_names(self.crs))
         self.num_bands = len(self.mosaic.bands)
         self._fields = fields_of(self.mosaic)
         self._coverage_properties = self._properties()
@@ -65,7 +65,8 @@ class ReleaseCoverage(BaseProvider):  # type: ignore[misc]
             ProviderNoDataError: The window lies outside.
             ProviderRequestEntityTooLargeError: The window is too large.
         """
-        from ogcapi import coverage, coverage_formats, coverage_request
+        # Imported here: the view's modules describe coverages through this one.
+        from ogcapi import coverage_formats, coverage_request, coverage_window
 
         source = crs.CRS84 if bbox_crs in (None, 4326) else crs.uri_of(f"EPSG:{bbox_crs}")
         given: dict[str, str] = {}
@@ -83,7 +84,7 @@ class ReleaseCoverage(BaseProvider):  # type: ignore[misc]
             given["datetime"] = datetime_
         try:
             wanted = coverage_request.parse(given, self.mosaic)
-            window = coverage.read(self.mosaic, wanted, DEFAULT_LIMIT)
+            window = coverage_window.read(self.mosaic, wanted, DEFAULT_LIMIT)
             if format_.lower() in ("gtiff", "geotiff", "tif"):
                 return coverage_formats.geotiff(window)
             return coverage_formats.coverage_json(window)
@@ -106,12 +107,6 @@ class ReleaseCoverage(BaseProvider):  # type: ignore[misc]
             "bands": self.num_bands,
             "tags": {},
         }
-
-
-def axis_names(uri: str) -> tuple[str, str]:
-    """Return the names of the x and the y axis of a CRS, as its authority abbreviates them."""
-    axes = {axis.direction: axis.abbrev for axis in crs.crs_of(uri).axis_info}
-    return axes.get("east") or "E", axes.get("north") or "N"
 
 
 def fields_of(mosaic: Mosaic) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any
 from processes.stage import InputDataError
 
 SENTINEL2 = "sentinel-2-l2a"
+COPERNICUS = "Contains modified Copernicus Sentinel data"
 
 
 def read_items(path: Path) -> list[dict[str, Any]]:
@@ -79,10 +80,11 @@ def attributions(inputs: list[dict[str, Any]]) -> list[str]:
     texts: dict[str, None] = {}
     for entry in inputs:
         text = entry["attribution"]
-        if entry["product"] == SENTINEL2 and "Copernicus" not in text:
+        if entry["product"] == SENTINEL2 and not text:
+            text = COPERNICUS
+        if text.endswith(COPERNICUS):
             years = sorted({day[:4] for day in (entry["date"] or "").split("/") if day})
-            notice = f"Contains modified Copernicus Sentinel data {'-'.join(years)}".strip()
-            text = f"{notice}; {text}" if text else notice
+            text = f"{text} {'-'.join(years)}".strip()
         if text:
             texts[f"{text}, {entry['licence']}" if entry["licence"] not in text else text] = None
     return list(texts)

@@ -16,6 +16,7 @@ from ogcapi import (
     pages,
     problems,
     process_views,
+    release_files,
     site_views,
 )
 from ogcapi.service import Service
@@ -31,7 +32,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.url_map.strict_slashes = False
     app.extensions["cdi"] = Service(settings)
-    for module in (site_views, process_views, job_views, collection_views):
+    for module in (site_views, process_views, job_views, collection_views, release_files):
         app.register_blueprint(module.BLUEPRINT)
     app.before_request(_answer_preflight)
     app.register_error_handler(Exception, _failed)

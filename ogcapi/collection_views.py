@@ -10,7 +10,8 @@ from flask import Blueprint, Response, current_app, request
 from pygeoapi import api as pygeoapi_core
 from pygeoapi.api import APIRequest, itemtypes
 
-from ogcapi import coverage, negotiation, pages
+from ogcapi import negotiation, pages
+from ogcapi.coverage import CoverageError, coverage_response
 from ogcapi.documents import reply
 from ogcapi.problems import Problem
 from ogcapi.service import Published, Service
@@ -99,8 +100,8 @@ def collection_coverage(collection_id: str) -> Response:
     published = _existing(collection_id, "coverage")
     limit = _service().settings.coverage_limit_cells
     try:
-        return coverage.coverage_response(published.resources[collection_id], limit)
-    except coverage.CoverageError as error:
+        return coverage_response(published.resources[collection_id], limit)
+    except CoverageError as error:
         raise Problem(error.status, error.title, error.detail) from error
 
 

@@ -28,7 +28,8 @@ def show_results(console: Console, store: Store, workspace: Workspace, job: Job)
     summary = results.get("summary")
     if isinstance(summary, dict) and summary.get("class") == "File":
         document = json.loads(workspace.path(summary["location"]).read_text(encoding="utf-8"))
-        show_summary(console, document, core_seconds(store, job.id))
+        if isinstance(document.get("objects"), dict):  # the chain's; other processes have their own
+            show_summary(console, document, core_seconds(store, job.id))
 
 
 def show_datasets(console: Console, store: Store, workspace: Workspace, settings: Settings) -> None:

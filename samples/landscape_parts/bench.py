@@ -49,6 +49,11 @@ def make(request: Request, folder: Path, processes: int) -> None:
         (folder / name).mkdir(parents=True)
     tiles = request.frame.tiles()
     world, textures = _prepare(request)
+    if not any(planned.kind.inventory for planned in world.objects):
+        raise SystemExit(
+            f"an area of {request.size:.0f} m has no room for an orchard; choose a larger --size "
+            "or another --seed"
+        )
     processes = min(processes, len(tiles))
     if processes > 1:
         context = multiprocessing.get_context("spawn")

@@ -60,7 +60,8 @@ class Frame:
 
     def stream(self, *names: object) -> np.random.Generator:
         """Chance of its own for one subject, so that a change in one part leaves the others."""
-        text = ":".join(str(part) for part in (self.seed, self.size, *self.origin, *names))
+        place = (float(self.size), float(self.origin[0]), float(self.origin[1]))
+        text = ":".join(str(part) for part in (self.seed, *place, *names))
         return np.random.default_rng(int(hashlib.sha256(text.encode()).hexdigest()[:16], 16))
 
     def tiles(self) -> list[Tile]:

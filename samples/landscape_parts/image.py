@@ -26,7 +26,7 @@ BLOCK = 2000
 # Red, green, blue, near infrared as an aerial camera shows them (0..255, not calibrated: NDVI of
 # healthy leaves is about 0.2-0.3).
 GREEN, DRY, SOIL = (96, 112, 84, 160), (172, 164, 126, 172), (164, 146, 122, 152)
-FLAT = {"road": (138, 136, 134, 124)}
+FLAT = {"road": (138, 136, 134, 124), "yard": (158, 154, 146, 142)}
 LEAVES = {
     "fruit": (80, 96, 76, 142),
     "broadleaf": (70, 88, 68, 138),
@@ -127,8 +127,8 @@ def _ground(
     patch = textures.patch.over(window, resolution)
     clump = textures.clump.over(window, resolution)
     uses = np.array(["verge", *(parcel.use for parcel in world.parcels)])
-    grassy = (~np.isin(uses, ["road", "arable", "nursery-ground"]))[owner]
-    strength = np.where(grassy, 1.0, np.where((uses == "road")[owner], 0.15, 0.45))
+    grassy = (~np.isin(uses, ["road", "yard", "arable", "nursery-ground"]))[owner]
+    strength = np.where(grassy, 1.0, np.where(np.isin(uses, ["road", "yard"])[owner], 0.2, 0.45))
     brightness = 1 + strength * (0.045 * patch + 0.05 * clump)
     brightness += _rows(world, owner, window, resolution)
     colour: Array = table[owner] * brightness[..., None].astype(np.float32)
@@ -143,8 +143,12 @@ def _rows(world: World, owner: Array, window: Window, resolution: float) -> Arra
     """Working rows and tramlines of arable land, mowing strips on meadows: relative brightness."""
     rows, columns = owner.shape
     directions = np.array([0.0, *(parcel.direction for parcel in world.parcels)], np.float32)
-    x = (window[0] % 3000 + resolution * np.arange(columns, dtype=np.float32))[None, :]
-    y = (window[3] % 3000 - resolution * np.arange(rows, dtype=np.float32))[:, None]
+    x = (window[0] - world.frame.origin[0] + resolution * np.arange(columns, dtype=np.float32))[
+        None, :
+    ]
+    y = (window[3] - world.frame.origin[1] - resolution * np.arange(rows, dtype=np.float32))[
+        :, None
+    ]
     across = -x * np.sin(directions)[owner] + y * np.cos(directions)[owner]
     uses = np.array(["verge", *(parcel.use for parcel in world.parcels)])
     arable = np.isin(uses, ["arable", "nursery-ground"])[owner]

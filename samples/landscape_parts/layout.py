@@ -106,14 +106,19 @@ def _uses(
     square_km = max(0.4, frame.size**2 / 1e6)
     hamlets = []
     reach = frame.size / 2
+    small = frame.size < 500  # wood and hamlet at the corners leave room for orchards
     for _ in range(max(1, round(0.8 * square_km))):
         spot = rng.uniform(-0.6 * reach, 0.6 * reach, 2)
+        if small:
+            spot = rng.choice([-1.0, 1.0], 2) * reach
         nearest = _grow(spot, centres, areas, uses, min(40_000.0, 0.05 * float(areas.sum())))
         for index in nearest:
             uses[index] = "hamlet"
         hamlets.append((float(spot[0]), float(spot[1])))
     for _ in range(max(1, round(0.9 * square_km))):
         spot = rng.uniform(-1.05 * reach, 1.05 * reach, 2)
+        if small:
+            spot = rng.choice([-1.0, 1.0], 2) * reach
         for index in _grow(spot, centres, areas, uses, min(130_000.0, 0.1 * float(areas.sum()))):
             uses[index] = "wood"
     distance = np.min([np.hypot(centres[:, 0] - u, centres[:, 1] - v) for u, v in hamlets], axis=0)

@@ -75,7 +75,7 @@ def district(frame: Frame) -> dict[str, Any]:
 def request(world: World) -> dict[str, Any]:
     """The execute request of the chain on this landscape."""
     return {
-        "title": TITLE,
+        "x-title": TITLE,
         "inputs": {
             "bbox": {
                 "bbox": list(world.frame.bounds),

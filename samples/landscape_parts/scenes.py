@@ -144,7 +144,7 @@ def _reflectance(world: World, day: dt.date) -> Array:
     rows = [np.array(verge) @ ground]
     for parcel in world.parcels:
         value = np.array(cover(parcel, day)) @ ground
-        if parcel.use == "road":
+        if parcel.use in ("road", "yard"):
             value = 0.75 * pure["asphalt"] + 0.25 * value
         elif parcel.use == "garden":
             value = 0.75 * value + 0.25 * pure["asphalt"]

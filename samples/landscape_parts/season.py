@@ -112,7 +112,7 @@ def crop_height(shares: Cover, parcel: Parcel, day: dt.date) -> float:
     """Height of grass or crop in metres."""
     if parcel.use == "arable":
         return CROP_FULL_HEIGHT[parcel.crop(day.year)] * min(1.0, shares[0] + 0.9 * shares[1])
-    return 0.05 if parcel.use in ("road", "garden") else 0.3 * shares[0]
+    return 0.05 if parcel.use in ("road", "yard", "garden") else 0.3 * shares[0]
 
 
 def _grass(parcel: Parcel, day: dt.date) -> Cover:

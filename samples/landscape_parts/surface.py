@@ -116,7 +116,7 @@ def ndom(world: World, textures: Textures, window: Window, resolution: float) ->
     # Narrow gaps between crowns are hidden from the aircraft, so matching bridges some of them.
     bridged = cv2.morphologyEx(heights, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     heights = np.where(patch > 0.4, bridged, heights)
-    heights = 0.5 * cv2.medianBlur(heights, 5) + 0.5 * cv2.GaussianBlur(heights, (0, 0), 1.1)
+    heights = 0.5 * cv2.medianBlur(heights, 3) + 0.5 * cv2.GaussianBlur(heights, (0, 0), 1.1)
     spread = 0.05 + 0.012 * np.minimum(heights, 12)
     heights += spread * cv2.GaussianBlur(grain, (0, 0), 0.8) * 2.0 + 0.05 * patch
     spikes = (grain > 4.1) & (heights < 1)
@@ -138,7 +138,7 @@ def _matched_heights(stock: Array) -> Array:
             KINDS.index("nursery-tree"),
         ],
     )
-    kept = np.where(close, np.maximum(kept, 0.62), kept)
+    kept = np.where(close, np.maximum(kept, 0.75), kept)
     found: Array = stock["height"] * np.minimum(kept * chance, 1.02)
     return np.where(lost & ~close, 0.2 * found, found)
 

@@ -185,8 +185,8 @@ def plantation(frame: Frame, rng: np.random.Generator, rect: Rect, owner: int) -
 def christmas_trees(frame: Frame, rng: np.random.Generator, rect: Rect, owner: int) -> Array:
     """Small conifers in narrow rows, all of one age."""
     places = grid(rect.inset(1.5), rng, (1.5, 1.5), 0.08, 0.02)
-    crown = rng.uniform(0.9, 1.4, len(places))
-    height = np.clip(rng.normal(2.1, 0.25, len(places)), 1.2, 3)
+    crown = rng.uniform(1.1, 1.6, len(places))
+    height = np.clip(rng.normal(2.4, 0.25, len(places)), 1.4, 3.2)
     return make_trees(frame, rng, places, "christmas-tree", crown, height, owner)
 
 

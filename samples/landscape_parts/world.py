@@ -109,7 +109,7 @@ def _hamlet(site: _Site, rect: Rect) -> None:
     inner = rect.inset(4)
     if min(inner.width, inner.height) > 70 and site.rng.uniform() < 0.6:
         left = Rect(inner.u0, inner.v0, inner.u0 + 70, inner.v1)
-        site.solids += built.farm(site.frame, site.rng, left)
+        _farm(site, left)
         inner = Rect(inner.u0 + 72, inner.v0, inner.u1, inner.v1)
     if inner.width < 25 or inner.height < 25:
         return
@@ -118,24 +118,44 @@ def _hamlet(site: _Site, rect: Rect) -> None:
     site.stock.append(trees.garden(site.frame, site.rng, inner, -1))
 
 
+def _farm(site: _Site, rect: Rect) -> None:
+    """Buildings round a paved yard."""
+    u, v = rect.centre
+    yard = Rect(u - 24, v - 20, u + 26, v + 21)
+    site.overlays.append(new_parcel(site.frame, "yard", yard, site.rng))
+    site.solids += built.farm(site.frame, site.rng, rect)
+
+
 def _find_place(site: _Site, kind: plan.Kind) -> Rect | None:
-    """A free rectangle for an object wholly inside the area; None when there is no room left."""
-    shrink = 0.75 if site.frame.size < 500 and kind.name != "never-hedge" else 1.0
+    """A free rectangle for an object wholly inside the area; None when there is no room left.
+
+    Where room is scarce the object is made smaller, down to three quarters of its usual extent.
+    """
     (long_least, long_most), (short_least, short_most) = kind.sizes
-    long = float(site.rng.uniform(long_least, long_most)) * shrink
-    short = float(site.rng.uniform(short_least, short_most)) * shrink
+    long = float(site.rng.uniform(long_least, long_most))
+    short = float(site.rng.uniform(short_least, short_most))
     inside = box(*site.frame.bounds).buffer(-7)
-    for index, rect in enumerate(site.free):
-        for width, height in ((long, short), (short, long)):
-            if rect.width < width or rect.height < height:
-                continue
-            for _ in range(4):
-                u0 = rect.u0 + float(site.rng.uniform()) * (rect.width - width)
-                v0 = rect.v0 + float(site.rng.choice([0.0, 1.0])) * (rect.height - height)
-                found = Rect(u0, v0, u0 + width, v0 + height)
-                if site.frame.outline(found).within(inside):
+    for shrink in (1.0, 0.87, 0.75):
+        sides = (long * shrink, short * shrink)
+        for index, rect in enumerate(site.free):
+            for width, height in (sides, sides[::-1]):
+                found = _place_in(site, rect, width, height, inside)
+                if found is not None:
                     site.free[index : index + 1] = _remains(rect, found)
                     return found
+    return None
+
+
+def _place_in(site: _Site, rect: Rect, width: float, height: float, inside: Polygon) -> Rect | None:
+    """Try some places along `rect` at either of its long sides."""
+    if rect.width < width or rect.height < height:
+        return None
+    for _ in range(5):
+        u0 = rect.u0 + float(site.rng.uniform()) * (rect.width - width)
+        v0 = rect.v0 + float(site.rng.choice([0.0, 1.0])) * (rect.height - height)
+        found = Rect(u0, v0, u0 + width, v0 + height)
+        if site.frame.outline(found).within(inside):
+            return found
     return None
 
 
@@ -217,7 +237,7 @@ def _build(site: _Site, name: str, rect: Rect) -> None:
     elif name in ("solar-park", "solar-over-orchard"):
         site.solids += built.solar_park(frame, rng, rect)
     elif name == "farm":
-        site.solids += built.farm(frame, rng, rect)
+        _farm(site, rect)
     elif name in ("bales", "bales-image"):
         day = SURFACE_DATE if name == "bales" else IMAGE_DATE
         site.solids += built.bales(frame, rng, rect, day)
@@ -226,8 +246,8 @@ def _build(site: _Site, name: str, rect: Rect) -> None:
 def _lone_trees(site: _Site) -> None:
     """Single large trees on what stayed free."""
     for rect in site.free:
-        if rect.area > 3000 and site.rng.uniform() < 0.5:
-            places = trees.scatter(rect.inset(3), site.rng, 70.0)
+        if rect.area > 3000 and site.rng.uniform() < 0.4:
+            places = trees.scatter(rect.inset(3), site.rng, 85.0)
             crown = site.rng.uniform(6, 14, len(places))
             height = crown * site.rng.uniform(0.9, 1.4, len(places)) + 1
             site.stock.append(

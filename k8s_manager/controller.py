@@ -44,7 +44,7 @@ class Controller:
         self._backend = backend
         self._lease = Lease(store.database, settings.lease_s)
         self._ledger = Ledger(store.database, self._lease)
-        self._pool = ThreadPoolExecutor(4, thread_name_prefix="inputs")
+        self._pool = ThreadPoolExecutor(4, thread_name_prefix="inputs")  # threads at first use
         self._means = Means(
             settings, store, self._ledger, Workspace(settings.workspace), backend, self._pool
         )
@@ -80,6 +80,7 @@ class Controller:
                     on_update(job)
                     shown = job.updated
                 if job.finished_at_all:
+                    self._settle_down()
                     return job
                 self.step()
                 self._backend.wait(self._pause())
@@ -115,6 +116,20 @@ class Controller:
             self._lease.release()
         except StoreError as error:
             log.error("%s; the lease runs out by itself", error)
+
+    def dispose(self) -> None:
+        """Give up the lease and all that the controller and its backend hold; not to be used again."""
+        self.close()
+        self._pool.shutdown()
+        self._backend.close()
+
+    def _settle_down(self) -> None:
+        """Stay until nothing is left of finished jobs, if it is us who looks after them."""
+        until = time.monotonic() + PAUSE_S
+        while self.active and self._ledger.rounds_left() and time.monotonic() < until:
+            self._look_at = 0.0
+            self.step()
+            self._backend.wait(0.02)
 
     def _hold_lease(self) -> bool:
         if self._lease.epoch is not None:

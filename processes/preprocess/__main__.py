@@ -17,8 +17,18 @@ from processes.stage import InputDataError, Progress, run_stage, write_json
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from processes.preprocess.image import Written
     from processes.preprocess.items import Orthophoto, Scene
     from processes.preprocess.objects import InventoryObject
+
+NOT_MEASURED: dict[str, Any] = {
+    "status": "not-measured",
+    "dx_m": None,
+    "dy_m": None,
+    "correlation": None,
+    "n": 0,
+    "objects": {},
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -42,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--autumn-months", type=_months, default=(9, 10, 11), help="9,10,11")
     p.add_argument("--image-margin", type=float, default=20.0, help="metres around objects")
     p.add_argument("--max-shift", type=float, default=1.0, help="metres between nDOM and image")
+    p.add_argument("--min-shift-correlation", type=float, default=0.35, help="0 to 1")
     return p
 
 
@@ -65,16 +76,9 @@ def run(args: argparse.Namespace, progress: Progress) -> None:
     report(0)
     document: dict[str, Any] = {"batch": batch.id}
     document["sentinel2"] = _sentinel2(batch, usable, discarded, args, report)
-    document["image"] = _image(
-        batch, photos, objects, args.image_margin, lambda done: report(days + done)
+    document["image"], document["registration"] = _image(
+        batch, photos, objects, args, lambda done: report(days + done)
     )
-    document["registration"] = {
-        "status": "not-measured",
-        "dx_m": None,
-        "dy_m": None,
-        "correlation": None,
-        "n": 0,
-    }
     document["missing"] = _missing(document, objects)
     report(total)
     write_json(Path(f"prepared-{batch.id}.json"), document)
@@ -124,21 +128,29 @@ def _image(
     batch: Batch,
     photos: Sequence[Orthophoto],
     objects: Sequence[InventoryObject],
-    margin: float,
+    args: argparse.Namespace,
     report: Any,
-) -> dict[str, Any]:
+) -> tuple[dict[str, Any], dict[str, Any]]:
     from contextlib import ExitStack
 
     from processes.preprocess.image import write_image
     from processes.preprocess.mosaic import Mosaic
+    from processes.preprocess.overlay import Limits, Picture, Surface, registration
 
-    written = None
+    written, shift = None, dict(NOT_MEASURED)
     if photos and objects:
-        windows = {item.id: item.around(margin) for item in objects}
+        windows = {item.id: item.around(args.image_margin) for item in objects}
+        path = Path(f"image-{batch.id}.tif")
+        limits = Limits(args.max_shift, args.min_shift_correlation)
         with ExitStack() as stack:
             mosaic = Mosaic.open(photos, batch.crs, stack)
-            path = Path(f"image-{batch.id}.tif")
             written = write_image(path, mosaic, batch.core, batch.crs, windows, report)
+            picture = Picture(mosaic, path, batch.core)
+            shift = registration(objects, batch.core, Surface(args.ndom), picture, limits)
+    return _image_facts(photos, written), shift
+
+
+def _image_facts(photos: Sequence[Orthophoto], written: Written | None) -> dict[str, Any]:
     used = [photo for photo in photos if written and photo.id in written.tiles]
     dates = sorted({photo.date for photo in used if photo.date})
     campaigns = sorted({photo.campaign for photo in used if photo.campaign})

@@ -93,10 +93,10 @@ inputs:
     type: double
     default: 20
     label: Margin of the image
-    doc: The orthophoto is kept within this distance of an object's bounding box, metres.
+    doc: The orthophoto is kept within this distance of an object's bounding box, metres. The check of the displacement needs 12.
     inputBinding: {prefix: --image-margin}
     ogc:schema: |
-      {"minimum": 0, "maximum": 200}
+      {"minimum": 12, "maximum": 200}
   max_shift:
     type: double
     default: 1
@@ -105,6 +105,14 @@ inputs:
     inputBinding: {prefix: --max-shift}
     ogc:schema: |
       {"minimum": 0.1, "maximum": 5}
+  min_shift_correlation:
+    type: double
+    default: 0.35
+    label: Least correlation
+    doc: A displacement whose multiple correlation between heights and colours lies below this is unreliable, 0 to 1.
+    inputBinding: {prefix: --min-shift-correlation}
+    ogc:schema: |
+      {"minimum": 0, "maximum": 1}
 outputs:
   sentinel2:
     type: File?

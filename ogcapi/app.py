@@ -11,6 +11,7 @@ from werkzeug.datastructures import Headers
 from k8s_manager.settings import Settings
 from ogcapi import (
     collection_views,
+    compat,
     job_views,
     negotiation,
     pages,
@@ -31,6 +32,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app = Flask(__name__, static_folder="static", static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.url_map.strict_slashes = False
+    compat.install()
     app.extensions["cdi"] = Service(settings)
     for module in (site_views, process_views, job_views, collection_views, release_files):
         app.register_blueprint(module.BLUEPRINT)

@@ -42,8 +42,8 @@ DESCRIPTIONS: dict[str, Text] = {
     "objects": {
         "en": "Every inventory object with verdict, reason codes, values, thresholds and the "
         "dates of all inputs. Rejected does not mean lost: the reasons tell.",
-        "de": "Jedes Objekt des Bestands mit Urteil, Gründen, Werten, Schwellen und dem Datum aller "
-        "Eingangsdaten. Verworfen heißt nicht verloren: die Gründe stehen dabei.",
+        "de": "Jedes Objekt des Bestands mit Urteil, Gründen, Werten, Schwellen und dem Datum "
+        "aller Eingangsdaten. Verworfen heißt nicht verloren: die Gründe stehen dabei.",
     },
     "trees": {
         "en": "Tree crowns found in the surface model, with height, width and score.",

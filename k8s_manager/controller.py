@@ -118,7 +118,7 @@ class Controller:
             log.error("%s; the lease runs out by itself", error)
 
     def dispose(self) -> None:
-        """Give up the lease and all that the controller and its backend hold; not to be used again."""
+        """Give up the lease and all that controller and backend hold; the end of both."""
         self.close()
         self._pool.shutdown()
         self._backend.close()

@@ -5,11 +5,22 @@ from pathlib import Path
 
 import pytest
 
+from k8s_manager.store import Store
 from tests.k8s_manager.installation import Installation
 
 
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated store, copied by tests: migrating takes longer than most of them."""
+    path = tmp_path_factory.mktemp("store") / "empty.db"
+    store = Store(f"sqlite:///{path}")
+    store.migrate()
+    store.close()
+    return path
+
+
 @pytest.fixture
-def installation(tmp_path: Path) -> Iterator[Installation]:
-    made = Installation.at(tmp_path / "home")
+def installation(tmp_path: Path, empty_store: Path) -> Iterator[Installation]:
+    made = Installation.at(tmp_path / "home", empty_store)
     yield made
     made.store.close()

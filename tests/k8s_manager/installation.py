@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -27,7 +28,7 @@ class Installation:
     store: Store
 
     @classmethod
-    def at(cls, home: Path, **changes: Any) -> Installation:
+    def at(cls, home: Path, template: Path | None = None, **changes: Any) -> Installation:
         settings = Settings(
             config=home / "pygeoapi-config.yml",
             home=home,
@@ -43,6 +44,9 @@ class Installation:
             },
         )
         settings = replace(settings, **changes)
+        if template is not None:
+            home.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(template, home / "cdi.db")
         return cls(settings, open_store(settings.database_url, settings.workspace))
 
     @property

@@ -28,8 +28,8 @@ OPTIONS = [
     ("roof-window", 3.0, "side of the square in which a plane is fitted, metres"),
     ("roof-roughness", 0.15, "largest mean deviation from a plane, metres"),
     ("max-flatness", 0.6, "largest planar share of a crown"),
-    ("min-structure-height", 2.0, "lowest structure, metres"),
-    ("min-structure-area", 8.0, "smallest structure, square metres"),
+    ("min-structure-height", 2.5, "lowest structure, metres"),
+    ("min-structure-area", 20.0, "smallest structure, square metres"),
 ]
 
 

@@ -104,10 +104,7 @@ def detect_block(
     x, y = axes.x(cols + 0.5), axes.y(rows + 0.5)
     in_x = (x >= block.left) & (x < block.right)
     in_y = (y >= block.bottom) & (y < block.top)
-    if (heights.raw < 100 * reach.thresholds.min_structure_height).all():
-        planar = np.zeros(ndom.shape, dtype=bool)
-    else:
-        planar = raised_planes(heights, reach)
+    planar = raised_planes(heights, reach)
     trees = crowns.find_crowns(heights, planar, in_y[:, None] & in_x, reach)
     crown_columns = {
         "height_m": np.round(trees.height / 100, 2),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from processes.detect import outlines
 from processes.detect.heights import Heights
-from processes.detect.thresholds import UNITS, Reach
+from processes.detect.thresholds import Reach
 from processes.detect.tops import NEIGHBOURS, Peaks, find_peaks, highest_neighbours
 
 NEAR_NODATA = 0.5  # a crown that touches missing data is seen only in part
@@ -81,7 +81,7 @@ def find_structures(
     """Find the raised planes, cut along the borders of `blocks` (numbers from 1)."""
     low = round(reach.thresholds.min_structure_height * 100)
     raised = planar & (heights.raw >= low)
-    count, parts = outlines.connected_parts(np.where(raised, blocks, 0).astype(np.int32))
+    count, parts = outlines.connected_parts(np.where(raised, blocks, np.int32(0)))
     sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
     smallest = reach.thresholds.min_structure_area / reach.cell**2
     wanted = np.flatnonzero(sizes >= smallest)
@@ -106,16 +106,14 @@ def _climb(
 
     A cell takes at most as many steps as a crown's radius has cells.
     """
-    low = reach.thresholds.min_height * reach.thresholds.exclusion * 100 * UNITS / 2
     # No step leads down, so the cells above a height can be treated alone.
-    active = np.flatnonzero(heights.smooth >= max(low, 1))
+    active = np.flatnonzero(heights.smooth >= reach.lowest)
     place = np.zeros(steps.size, dtype=np.int32)
     place[active] = np.arange(len(active), dtype=np.int32)
     offsets = np.array([row * steps.shape[1] + col for row, col in NEIGHBOURS])
     end = _repeat(place[active + offsets[steps.ravel()[active]]], reach.crown)
     top = np.zeros(len(active), dtype=np.int32)
-    high = heights.smooth.ravel()[peaks.cells] >= max(low, 1)
-    top[place[peaks.cells[high]]] = peaks.top[high] + 1
+    top[place[peaks.cells]] = peaks.top + 1
     labels = np.zeros(steps.size, dtype=np.int32)
     labels[active] = top[end]  # 0 where the way ends before it reaches a local maximum
     return labels.reshape(steps.shape)

@@ -18,7 +18,8 @@ from processes.detect.thresholds import Reach
 def raised_planes(heights: Heights, reach: Reach) -> NDArray[np.bool_]:
     """Return where the surface is planar and raised, shape (rows, cols)."""
     limits = reach.thresholds
-    low = round(limits.min_structure_height * 100)
+    # Crops are planes as well, and lower than what counts as a structure.
+    low = round(min(limits.min_structure_height, limits.min_height / 2) * 100)
     high = heights.raw >= low
     side = 2 * reach.roof + 1
     square = np.ones((side, side), np.uint8)

@@ -152,15 +152,15 @@ inputs:
       {"minimum": 0, "maximum": 1}
   min_structure_height:
     type: double
-    default: 2
+    default: 2.5
     label: Lowest structure
-    doc: Lower planes are no structures, metres.
+    doc: Lower planes are no structures, metres. Tall crops such as maize stay below it.
     inputBinding: {prefix: --min-structure-height}
     ogc:schema: |
       {"minimum": 0.5, "maximum": 20}
   min_structure_area:
     type: double
-    default: 8
+    default: 20
     label: Smallest structure
     doc: Smaller planes are no structures, square metres. Structures are cut along 20 m lines of the CRS.
     inputBinding: {prefix: --min-structure-area}

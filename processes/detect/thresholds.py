@@ -39,8 +39,8 @@ class Thresholds:
     roof_window: float = 3.0
     roof_roughness: float = 0.15
     max_flatness: float = 0.6
-    min_structure_height: float = 2.0
-    min_structure_area: float = 8.0
+    min_structure_height: float = 2.5
+    min_structure_area: float = 20.0
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,15 @@ class Reach:
     def crown(self) -> int:
         """Largest distance between a crown's top and its cells, in cells."""
         return int(self.thresholds.max_crown_diameter / 2 / self.cell + 1e-6)
+
+    @property
+    def lowest(self) -> float:
+        """Smoothed heights below this (in `UNITS` of a centimetre) belong to no crown.
+
+        Half the lowest crown cell: smoothing lowers an edge by no more.
+        """
+        limits = self.thresholds
+        return max(limits.min_height * limits.exclusion * 100 * UNITS / 2, 1)
 
     @property
     def window(self) -> int:

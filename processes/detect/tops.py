@@ -28,7 +28,7 @@ class Peaks:
     """Local maxima and the tops that they belong to; cells as flat indexes of the window."""
 
     cells: NDArray[np.int64]
-    """All cells higher than their eight neighbours."""
+    """All cells higher than their eight neighbours, and high enough for a crown."""
     top: NDArray[np.int64]
     """For each of `cells` the number of its top, -1 without one."""
     tops: NDArray[np.int64]
@@ -48,7 +48,7 @@ def find_peaks(heights: Heights, steps: NDArray[np.int8], reach: Reach) -> Peaks
     limits = reach.thresholds
     highest = cv2.dilate(heights.raw.astype(np.float32), np.ones((3, 3), np.uint8))
     tall = highest >= np.float32(round(limits.min_height * 100))
-    everywhere = np.flatnonzero((steps == SELF) & (heights.smooth > 0))
+    everywhere = np.flatnonzero((steps == SELF) & (heights.smooth >= reach.lowest))
     order = np.pad(
         heights.smooth, max(reach.crown, reach.window, math.isqrt(max(reach.merge, reach.saddle)))
     )
@@ -56,7 +56,8 @@ def find_peaks(heights: Heights, steps: NDArray[np.int8], reach: Reach) -> Peaks
 
     metres = order.ravel()[cells] / (100.0 * UNITS)
     windows = reach.windows(metres)
-    alone = tall.ravel()[everywhere] & ~_beaten(order, cells, windows)
+    alone = tall.ravel()[everywhere]
+    alone[alone] = ~_beaten(order, cells[alone], windows[alone])
     standing = np.zeros(order.size, dtype=bool)
     standing[cells[alone]] = True
     alone[alone] = ~_part_of_higher(order, standing, cells[alone], reach)
@@ -127,7 +128,10 @@ def _nearest(
     """Return the number of the nearest higher top within `radius` cells of each cell, or -1."""
     found = np.full(len(cells), -1, dtype=np.int64)
     flat = order.ravel()
-    open_ = np.arange(len(cells))
+    # Far from all tops, as in a field of crops, there is nothing to look for.
+    square = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    near = cv2.dilate((number >= 0).astype(np.uint8).reshape(order.shape), square)
+    open_ = np.flatnonzero(near.ravel()[cells])
     for _, offset in _offsets(radius * radius, order.shape[1]):
         if not len(open_):
             break

@@ -1,0 +1,136 @@
+"""The stage as its callers run it: files in, files out, clear errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import yaml
+from rasterio.transform import from_origin
+
+from processes.detect.__main__ import parser, run
+from processes.stage import run_stage
+from tests.processes.detect.scenes import NORTH, WEST, plant, surface
+
+ROOT = Path(__file__).parents[3]
+PROCESS = ROOT / "processes" / "detect" / "process.cwl"
+
+
+def write_tile(path: Path, ndom, crs: str | None = "EPSG:25832", cell: float = 0.5) -> Path:
+    with rasterio.open(
+        path, "w", driver="GTiff", width=ndom.shape[1], height=ndom.shape[0], count=1,
+        dtype="float32", crs=crs, transform=from_origin(WEST, NORTH, cell, cell), nodata=-9999.0,
+    ) as tile:  # fmt: skip
+        tile.write(ndom, 1)
+    return path
+
+
+def write_items(path: Path) -> Path:
+    properties = {
+        "datetime": None,
+        "cdi:product": "ndom",
+        "cdi:acquisition": {"group": "surface", "campaign": "bench", "date": "2021-06-01"},
+    }
+    item = {"id": "tile", "properties": properties, "assets": {"data": {"href": "tile.tif"}}}
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [item]}))
+    return path
+
+
+def arguments(tile: Path, *more: str, buffer: float = 30) -> list[str]:
+    core = "--core=372000,5727940,372060,5728000"
+    crs = "--crs=EPSG:25832"
+    return ["--batch-id=b1", core, f"--buffer={buffer}", crs, "--ndom", str(tile), *more]
+
+
+@pytest.fixture
+def stage(tmp_path, monkeypatch, capsys):
+    """Run the stage in a folder of its own; returns exit code, error and the folder."""
+
+    def run_in(name: str, *args: str, **options: float):
+        folder = tmp_path / name
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("CDI_PROGRESS", str(tmp_path / f"{name}.jsonl"))
+        code = run_stage(parser(), run, arguments(*args, **options))
+        lines = capsys.readouterr().err.splitlines()
+        return code, json.loads(lines[-1]) if lines else None, folder
+
+    return run_in
+
+
+@pytest.fixture
+def tile(tmp_path):
+    return write_tile(tmp_path / "tile.tif", plant(surface(120), 60, 40, 7.0, 8))
+
+
+def test_it_writes_crowns_and_the_surface_of_the_core(tmp_path, tile, stage):
+    items = write_items(tmp_path / "items.json")
+    code, error, folder = stage("run", tile, "--items", str(items))
+    assert (code, error) == (0, None)
+    crowns = gpd.read_file(folder / "crowns-b1.gpkg", layer="crowns")
+    assert crowns[["tree_id", "height_m", "surface_date"]].to_numpy().tolist() == [
+        ["t3720202_57279697", 7.0, "2021-06-01"]
+    ]
+    assert crowns.crs == "EPSG:25832"
+    assert len(gpd.read_file(folder / "crowns-b1.gpkg", layer="structures")) == 0
+    with rasterio.open(folder / "ndom-b1.tif") as copy, rasterio.open(tile) as source:
+        assert copy.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+        assert np.array_equal(copy.read(1), source.read(1))
+    last = json.loads((tmp_path / "run.jsonl").read_text().splitlines()[-1])
+    assert last["done"] == last["total"]
+
+
+@pytest.mark.parametrize(
+    ("crs", "cell", "buffer", "title"),
+    [
+        (None, 0.5, 30, "raster without CRS"),
+        ("EPSG:25833", 0.5, 30, "CRS differs"),
+        ("EPSG:25832", 2.0, 30, "cell size not supported"),
+        ("EPSG:25832", 0.5, 10, "buffer too small"),
+    ],
+)
+def test_data_at_fault_end_with_65_and_one_sentence(tmp_path, stage, crs, cell, buffer, title):
+    tile = write_tile(tmp_path / "tile.tif", surface(40), crs, cell)
+    code, error, folder = stage("run", tile, buffer=buffer)
+    assert (code, error["title"]) == (65, title)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_truncated_tile_is_named(tile, stage):
+    tile.write_bytes(tile.read_bytes()[:20_000])
+    code, error, _ = stage("run", tile)
+    assert code == 65
+    assert "tile.tif" in error["detail"]
+
+
+def test_cwltool_gives_the_same_bytes_in_a_process_of_its_own(tmp_path, tile, stage):
+    items = write_items(tmp_path / "items.json")
+    batch = {
+        "id": "b1", "core": [372000.0, 5727940.0, 372060.0, 5728000.0], "buffer": 30.0,
+        "crs": "EPSG:25832", "ndom": [{"class": "File", "path": str(tile)}], "dop": [], "s2": [],
+        "items": {"class": "File", "path": str(items)},
+    }  # fmt: skip
+    job = tmp_path / "job.yml"
+    job.write_text(yaml.safe_dump({"batch": batch}))
+    cwltool = Path(sys.executable).with_name("cwltool")
+    assert cwltool.exists() or shutil.which("cwltool"), "cwltool is in the extra `dev`"
+    command = [
+        str(cwltool if cwltool.exists() else "cwltool"), "--no-container", "--quiet",
+        "--preserve-environment", "PYTHONPATH", "--outdir", str(tmp_path / "cwl"),
+        str(PROCESS), str(job),
+    ]  # fmt: skip
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    _, _, folder = stage("run", tile, "--items", str(items))
+    for name in ("crowns-b1.gpkg", "ndom-b1.tif"):
+        assert (tmp_path / "cwl" / name).read_bytes() == (folder / name).read_bytes()

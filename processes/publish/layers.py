@@ -75,7 +75,7 @@ OBJECTS = Layer(
         "clark_evans": Column("number", "1", required=False),
         "elongation": Column("number", "1", required=False),
         "ndvi_p50": Column("number", "1", required=False),
-        "bare_dates": Column("integer", "1", required=False),
+        "bare_dates": Column("number", "1", required=False),
         "grassland_signal": Column("integer", required=False),
         "values": Column("object", required=False),
         "thresholds": Column("object", required=False),
@@ -189,6 +189,8 @@ def _cast(values: Any, column: Column, path: Path, name: str) -> Any:
             "check failed: schema",
             f"{path.name}: column {name!r} must be {column.kind}: {error}",
         ) from error
+    if pd.api.types.is_datetime64_any_dtype(values):
+        values = values.dt.strftime("%Y-%m-%d")
     return values.astype("object").where(values.notna(), None)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -89,11 +90,15 @@ def _listed(objects: Any) -> list[dict[str, Any]]:
     names = ("object_id", "name", "municipality", "verdict", "rejected_as", "confidence", "trees")
     rows = []
     for record in objects.head(MAX_LISTED).to_dict("records"):
-        row = {name: record.get(name) for name in names}
-        row["hectares"] = float(record["area_m2"] or 0) / 10_000
+        row = {name: _known(record.get(name)) for name in names}
+        row["hectares"] = float(_known(record["area_m2"]) or 0) / 10_000
         row["reasons"] = _codes(record["reasons"])
         rows.append(row)
     return rows
+
+
+def _known(value: Any) -> Any:
+    return None if pd.isna(value) else value
 
 
 def _codes(text: Any) -> list[str]:

@@ -68,13 +68,14 @@ def test_checksums_cover_every_other_file(make_run, release_of):
 def test_column_types_survive_empty_values_and_ids_are_unique_by_index(make_run, release_of):
     made = make_run()
     made.objects["inventory_trees"] = [None, None, None]
+    made.objects["inventory_date"] = [None, "2019-05-01", None]
     release = release_of(made)
     with sqlite3.connect(release / "objects.gpkg") as connection:
         kinds = {row[1]: row[2] for row in connection.execute("PRAGMA table_info(objects)")}
         unique = [row[1] for row in connection.execute("PRAGMA index_list(objects)") if row[2]]
     connection.close()
     assert kinds["inventory_trees"] == "INTEGER"
-    assert kinds["object_id"] == "TEXT"
+    assert kinds["object_id"] == kinds["inventory_date"] == "TEXT"
     assert unique == ["objects_object_id"]
 
 

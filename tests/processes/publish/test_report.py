@@ -100,3 +100,13 @@ def test_inputs_are_named_with_date_licence_and_the_words_their_owners_ask_for()
         "Geobasis NRW, dl-de/zero-2-0",
         "Contains modified Copernicus Sentinel data 2023-2024, Copernicus licence",
     ]
+
+
+def test_what_nobody_counted_is_a_dash_and_not_zero(make_run, release_of):
+    made = make_run(verdicts=["uncertain"])
+    made.objects["trees"] = [None]
+    made.objects["confidence"] = [None]
+    made.trees = made.trees.iloc[:0]
+    made.trees.attrs["geometry_type"] = "Polygon"
+    text = (release_of(made) / "report.html").read_text()
+    assert '<td class="n">–</td><td class="n">0.25</td><td class="n">–</td>' in text

@@ -74,6 +74,12 @@ class Progress:
         self._stream.write(json.dumps(line) + "\n")
         self._stream.flush()
 
+    def close(self) -> None:
+        """Close the file; later reports are dropped."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
 
 def run_stage(
     parser: argparse.ArgumentParser,
@@ -82,8 +88,9 @@ def run_stage(
 ) -> int:
     """Parse the command line, run a stage and return its exit code."""
     args = parser.parse_args(argv)
+    progress = Progress(os.environ.get("CDI_PROGRESS"))
     try:
-        run(args, Progress(os.environ.get("CDI_PROGRESS")))
+        run(args, progress)
     except StageError as error:
         _report(error.title, error.detail)
         return error.exit_code
@@ -96,6 +103,8 @@ def run_stage(
         return _bug(error)
     except Exception as error:  # noqa: BLE001  the last line of defence: one line, no stack trace
         return _bug(error)
+    finally:
+        progress.close()
     return EXIT_DONE
 
 

@@ -30,7 +30,6 @@ USER_AGENT = "cdi-nrw/0.1 (monitoring of meadow orchards; batch download, few co
 # A server may ask for patience; beyond this the run ends with "try again" instead of sleeping.
 _LONGEST_WAIT_S = 300.0
 _BUSY = frozenset({408, 425, 429, 500, 502, 503, 504})
-_CHUNK = 1 << 18
 
 
 class _BrokenError(Exception):
@@ -166,7 +165,7 @@ class Downloader:
             length = response.headers.get("Content-Length")
             try:
                 with partial.open("ab" if resumed else "wb") as sink:
-                    for chunk in response.iter_raw(_CHUNK):
+                    for chunk in response.iter_raw():
                         sink.write(chunk)
             except OSError:
                 _forget(partial)  # a full disk: leave nothing behind

@@ -103,6 +103,7 @@ class Fetcher:
                 continue
             facts = self._scene_facts(source, scene, bands)
             if facts is not None:
+                self._name_unreachable(source, scene)
                 complete.append(FetchedScene(scene, source, bands, facts))
         return complete
 
@@ -181,6 +182,12 @@ class Fetcher:
             self._findings.lacks(source.product, source.name, scene.id, "no-crs")
             return None
         return facts
+
+    def _name_unreachable(self, source: Source, scene: Scene) -> None:
+        for band, asset in sorted(scene.assets.items()):
+            if not asset_is_reachable(source, asset):
+                name = f"{scene.id} {band}"
+                self._findings.lacks(source.product, source.name, name, "s3-keys-needed")
 
     def _name_loss(self, source: Source, scene: Scene, lost: list[str]) -> None:
         keys = [

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pystac
 import pystac_client
 import requests
+from pystac_client.errors import ClientTypeError
 from pystac_client.exceptions import APIError
 from pystac_client.stac_api_io import StacApiIO
 from urllib3.util.retry import Retry
@@ -18,6 +20,7 @@ from processes.ingest.sources import Source
 from processes.stage import InputDataError, TemporaryError
 
 _PAGE = 100
+_NO_API = (ClientTypeError, pystac.STACError, pystac.STACTypeError)
 
 
 def list_scenes(
@@ -86,7 +89,7 @@ def _search(
         raise TemporaryError(
             f"source {source.name} does not answer", f"{source.url}: {error}; run it again later"
         ) from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (*_NO_API, LookupError, TypeError, ValueError) as error:
         raise InputDataError(
             f"source {source.name} is not usable", f"{source.url} is no STAC API: {error}"
         ) from error

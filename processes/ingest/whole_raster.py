@@ -7,12 +7,13 @@ and last block of each band are decoded.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pyproj import CRS
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 
 from processes.grid import Bounds
 from processes.raster import open_raster
@@ -39,6 +40,8 @@ def inspect_raster(path: Path) -> RasterFacts:
     Raises:
         DamagedFileError: Not a raster of these formats, truncated, or not decodable.
     """
+    # Said by DamagedFileError instead; set for good, as filters are not safe among threads.
+    warnings.filterwarnings("ignore", category=NotGeoreferencedWarning)
     try:
         with open_raster(path) as dataset:
             if dataset.driver == "GTiff":

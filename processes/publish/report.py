@@ -5,6 +5,7 @@ Everything that comes out of data is escaped by the template engine; no text is 
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +40,7 @@ PRODUCT_NAMES = {
 }
 
 
+@functools.cache
 def read_reasons(path: Path = REASONS) -> dict[str, dict[str, str]]:
     """Read the sentence of each reason code in German and English."""
     document: dict[str, dict[str, str]] = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -63,16 +65,7 @@ def render(
         attributions: What must be said about the inputs.
         reasons: Sentences by reason code; a code without one stands for itself.
     """
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["number"] = _number
-    environment.filters["percent"] = _percent
-    return environment.get_template("report.html").render(
+    return _environment().get_template("report.html").render(
         summary=summary,
         manifest=manifest,
         listed=_listed(objects),
@@ -84,6 +77,20 @@ def render(
         products=PRODUCT_NAMES,
         colours=COLOURS,
     )
+
+
+@functools.cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["number"] = _number
+    environment.filters["percent"] = _percent
+    return environment
 
 
 def _listed(objects: Any) -> list[dict[str, Any]]:

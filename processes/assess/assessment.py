@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import rasterio
 import shapely
 from shapely.geometry import shape
 
@@ -25,8 +26,34 @@ OUT_TREES = Path("assessed-trees.gpkg")
 OUT_CANDIDATES = Path("assessed-candidates.gpkg")
 
 
+CACHE_MB = 128  # GDAL would take a share of the machine's memory instead
+
+
 def assess(args: argparse.Namespace, progress: Progress) -> None:
     """Judge the objects, list the trees, look for candidates and write the three files."""
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
+        _assess(args, progress)
+
+
+def read_area(path: Path) -> Any:
+    """Return the area of the run as one geometry, in the CRS of the run."""
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+        if document["type"] == "FeatureCollection":
+            parts = [shape(feature["geometry"]) for feature in document["features"]]
+        else:
+            parts = [shape(document.get("geometry") or document)]
+        area = shapely.union_all(parts)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputDataError(
+            "area cannot be read", f"{path.name}: expected GeoJSON polygons; {error!r}"
+        ) from error
+    if area.is_empty or area.area == 0:
+        raise InputDataError("area is empty", f"{path.name} holds no polygon")
+    return area
+
+
+def _assess(args: argparse.Namespace, progress: Progress) -> None:
     limits = from_options(args)
     end = period_end(args.period)
     default_date = inventory_date(args.inventory_date, None)
@@ -52,21 +79,3 @@ def assess(args: argparse.Namespace, progress: Progress) -> None:
     write_candidates(OUT_CANDIDATES, candidates, objects.crs)
     gathered.close()
     progress.update(total, total, "objects", "done")
-
-
-def read_area(path: Path) -> Any:
-    """Return the area of the run as one geometry, in the CRS of the run."""
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        if document["type"] == "FeatureCollection":
-            parts = [shape(feature["geometry"]) for feature in document["features"]]
-        else:
-            parts = [shape(document.get("geometry") or document)]
-        area = shapely.union_all(parts)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputDataError(
-            "area cannot be read", f"{path.name}: expected GeoJSON polygons; {error!r}"
-        ) from error
-    if area.is_empty or area.area == 0:
-        raise InputDataError("area is empty", f"{path.name} holds no polygon")
-    return area

@@ -70,10 +70,10 @@ def find_candidates(
 def _plots(tops: NDArray[np.float64], assessor: Assessor) -> list[Any]:
     """Return the ground of a group of trees without the inventory's objects, in parts."""
     reach = assessor.limits.candidate_link / 2
-    ground: Any = shapely.union_all(shapely.buffer(shapely.points(tops), reach, quad_segs=4))
-    ground = ground.buffer(EDGE - reach, quad_segs=4).union(
-        shapely.union_all(shapely.buffer(shapely.points(tops), EDGE, quad_segs=4))
-    )
+    # Grown by half a link, trees that belong together touch; shrunk again, a margin remains.
+    points: Any = shapely.multipoints(tops)
+    ground = points.buffer(reach, quad_segs=4)
+    ground = ground.buffer(EDGE - reach, quad_segs=4)
     near = np.sort(assessor.index.query(ground.buffer(GAP)))
     if len(near):
         objects = shapely.union_all(assessor.polygons[near])

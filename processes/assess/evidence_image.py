@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -28,30 +29,28 @@ MARGIN = 15.0  # metres around the object where crowns get an NDVI
 
 @dataclass(frozen=True)
 class View:
-    """The image around an object, seen every half metre; NaN where there is none."""
+    """The image around an object, seen every half metre; NaN where there is none.
+
+    `crowns` holds 1 in the first crown, 2 in the second, ..., 0 between them.
+    """
 
     ndvi: NDArray[np.float32] | None
     brightness: NDArray[np.float32]
+    crowns: NDArray[np.int32]
     transform: Any
     cell: float
 
 
-def view_of(
-    polygon: Any, crowns: NDArray[Any], shift: tuple[float, float], image: Mosaic
-) -> View | None:
-    """Read the image around an object and all of `crowns`, moved by `shift`; None without data."""
+def view_of(polygon: Any, crowns: NDArray[Any], image: Mosaic) -> View | None:
+    """Read the image around an object and all of `crowns` (in the image's frame).
+
+    Returns:
+        None without data.
+    """
     if not image:
         return None
-    bounds = Bounds(*polygon.bounds).grow(CONTRAST_WINDOW)
-    if len(crowns):
-        left, bottom, right, top = shapely.total_bounds(crowns)
-        dx, dy = shift
-        bounds = Bounds(
-            min(bounds.left, left - dx),
-            min(bounds.bottom, bottom - dy),
-            max(bounds.right, right - dx),
-            max(bounds.top, top - dy),
-        )
+    left, bottom, right, top = shapely.total_bounds(np.append(crowns, polygon))
+    bounds = Bounds(left, bottom, right, top).grow(CONTRAST_WINDOW)
     step = max(1, round(CELL / image.cell))
     found = image.read(bounds, list(range(1, image.count + 1)), step)
     if found is None:
@@ -60,30 +59,30 @@ def view_of(
     bands[:, ~(np.nan_to_num(bands) > 0).any(axis=0)] = np.nan
     if np.isnan(bands).all():
         return None
-    return View(_ndvi(bands), bands[:3].mean(axis=0), transform, image.cell * step)
+    labels = labels_of(crowns, transform, bands.shape[1:])
+    return View(_ndvi(bands), bands[:3].mean(axis=0), labels, transform, image.cell * step)
 
 
-def crown_ndvi(view: View | None, crowns: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the mean NDVI of each crown (in the image's frame); NaN where it is not seen."""
-    result = np.full(len(crowns), np.nan)
-    if view is None or view.ndvi is None or not len(crowns):
+def crown_ndvi(view: View | None, count: int) -> NDArray[np.float64]:
+    """Return the mean NDVI of each of the view's `count` crowns; NaN where it is not seen."""
+    result = np.full(count, np.nan)
+    if view is None or view.ndvi is None or not count:
         return result
-    labels = labels_of(crowns, view.transform, view.ndvi.shape)
-    seen = (labels > 0) & np.isfinite(view.ndvi)
-    count = np.bincount(labels[seen], minlength=len(crowns) + 1)[1:]
-    total = np.bincount(labels[seen], view.ndvi[seen].astype(np.float64), len(crowns) + 1)[1:]
-    result[count > 0] = np.round(total[count > 0] / count[count > 0], 4)
+    seen = (view.crowns > 0) & np.isfinite(view.ndvi)
+    labels = view.crowns[seen]
+    cells = np.bincount(labels, minlength=count + 1)[1:]
+    total = np.bincount(labels, view.ndvi[seen].astype(np.float64), count + 1)[1:]
+    result[cells > 0] = np.round(total[cells > 0] / cells[cells > 0], 4)
     return result
 
 
 def image_evidence(
-    polygon: Any, crowns: NDArray[Any], view: View | None, month: int | None, limits: Thresholds
+    polygon: Any, view: View | None, month: int | None, limits: Thresholds
 ) -> Image | None:
     """Measure one object.
 
     Args:
         polygon: The object.
-        crowns: Crowns that touch it, in the image's frame.
         view: The image around it.
         month: Month of the image, None when unknown.
         limits: Thresholds.
@@ -100,8 +99,7 @@ def image_evidence(
         return None
     ndvi_between = green = open_ground = None
     if view.ndvi is not None:
-        grown = shapely.buffer(crowns, CROWN_MARGIN)
-        between = known & (labels_of(grown, view.transform, shape) == 0)
+        between = known & ~_near_crowns(view)
         open_ground = round(float((view.ndvi[known] < limits.min_image_ndvi).mean()), 4)
         if between.any():
             ndvi_between = round(float(np.median(view.ndvi[between])), 4)
@@ -124,6 +122,16 @@ def _ndvi(bands: NDArray[np.float32]) -> NDArray[np.float32] | None:
     index: NDArray[np.float32] = np.full_like(total, np.nan)
     np.divide(nir - red, total, out=index, where=total > 0)
     return index
+
+
+def _near_crowns(view: View) -> NDArray[np.bool_]:
+    """Tell which cells lie in a crown or within a margin of one."""
+    reach = round(CROWN_MARGIN / view.cell)
+    offset = np.arange(-reach, reach + 1)
+    disk = np.hypot(offset[:, None], offset[None, :]) <= reach
+    crowns = (view.crowns > 0).view(np.uint8)
+    near: NDArray[np.bool_] = cv2.dilate(crowns, disk.astype(np.uint8)).view(bool)
+    return near
 
 
 def _contrast(view: View) -> NDArray[np.float64]:

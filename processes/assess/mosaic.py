@@ -106,19 +106,24 @@ class Mosaic:
         target = mosaic[
             :, rows[0] - corner[0] : rows[1] - corner[0], cols[0] - corner[1] : cols[1] - corner[1]
         ]
-        for position, band in enumerate(bands):
-            part = self._read_band(index, dataset, band, window)[::step, ::step]
-            np.copyto(target[position], part, where=np.isfinite(part))
+        part = self._read_bands(index, dataset, bands, window, step)
+        np.copyto(target, part, where=np.isfinite(part))
 
-    def _read_band(self, index: int, dataset: Any, band: int, window: Window) -> Any:
+    def _read_bands(
+        self, index: int, dataset: Any, bands: Sequence[int], window: Window, step: int
+    ) -> NDArray[np.float32]:
+        plain = dataset.nodata is not None
         try:
-            data = dataset.read(band, window=window, masked=True)
+            data = dataset.read(list(bands), window=window, masked=not plain)[:, ::step, ::step]
         except RasterioError as error:
             raise InputDataError(
                 "raster is damaged",
                 f"{self.paths[index].name}: {error}. Run the step again that made it.",
             ) from error
-        return data.astype(np.float32).filled(np.nan)
+        part = np.ma.filled(data.astype(np.float32), np.nan)
+        if plain and np.isfinite(dataset.nodata):
+            part[np.asarray(data) == dataset.nodata] = np.nan
+        return np.asarray(part)
 
     def _dataset(self, index: int) -> Any:
         if index in self._open:

@@ -108,9 +108,9 @@ class Assessor:
         moved: NDArray[Any] = shapely.transform(
             crowns.polygons[seen], lambda xy: xy - np.asarray(shift)
         )
-        view = images.view_of(polygon, crowns.polygons[seen], shift, self.gathered.image)
+        view = images.view_of(polygon, moved, self.gathered.image)
         ndvi = np.full(len(crowns.ids), np.nan)
-        ndvi[seen] = images.crown_ndvi(view, moved)
+        ndvi[seen] = images.crown_ndvi(view, len(moved))
         crowns = self._trees_only(crowns, ndvi, month)
         surface = surface_evidence(
             polygon, crowns, structures, self._others(member), self.gathered.surface, limits
@@ -128,7 +128,7 @@ class Assessor:
             inventory_trees=None if trees is None or pd.isna(trees) else int(trees),
             code=None if code is None or pd.isna(code) else str(code),
             surface=surface,
-            image=images.image_evidence(polygon, moved, view, month, limits),
+            image=images.image_evidence(polygon, view, month, limits),
             sentinel2=sentinel2_evidence(polygon, self.gathered.sentinel2, limits.min_pixels),
             sources=sources,
             shift_m=round(math.hypot(*shift), 2) if view is not None and any(shift) else None,

@@ -42,12 +42,21 @@ TREES = {
 SHED = box(310, 55, 320, 65)
 
 
-def build(folder: Path, cuts: tuple[float, ...] = (0.0, SIZE), **without: bool) -> list[str]:
-    """Write all inputs into `folder`, batches cut at `cuts`; return the command line."""
+def build(
+    folder: Path, cuts: tuple[float, ...] = (0.0, SIZE), shift: float = 0.0, **without: bool
+) -> list[str]:
+    """Write all inputs into `folder`; return the command line.
+
+    Args:
+        folder: Where to write; made if need be.
+        cuts: Edges of the batches in both directions.
+        shift: Metres that the surface model lies east of the image.
+        without: Groups to leave out.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for left, right in pairwise(cuts):
         for bottom, top in pairwise(cuts):
-            _write_batch(folder, (left, bottom, right, top), without)
+            _write_batch(folder, (left, bottom, right, top), shift, without)
     _write_objects(folder / "objects.gpkg")
     area = box(EAST, NORTH, EAST + SIZE, NORTH + SIZE).__geo_interface__
     (folder / "area.geojson").write_text(json.dumps(area))
@@ -66,7 +75,7 @@ def at(geometry: Any) -> Any:
 
 
 def _write_batch(
-    folder: Path, core: tuple[float, float, float, float], without: dict[str, bool]
+    folder: Path, core: tuple[float, float, float, float], shift: float, without: dict[str, bool]
 ) -> None:
     left, bottom, right, top = core
     name = f"b{int(left)}_{int(bottom)}"
@@ -108,7 +117,7 @@ def _write_batch(
         _raster(folder / f"sentinel2-{name}.tif", core, 10.0, np.array(bands, np.float32), np.nan)
     if not without.get("image"):
         soil = _burn(core, 0.5, [(OBJECTS["cleared"][0], 1.0)])
-        dark = _burn(core, 0.5, [(_crown(x, y), 1.0) for x, y, _ in trees])
+        dark = _burn(core, 0.5, [(_crown(x - shift, y), 1.0) for x, y, _ in trees])
         # Red, green, blue, infrared: meadow, soil, and crowns darker than the meadow.
         meadow, field, crown = (
             np.array(colour)[:, None, None]
@@ -116,7 +125,8 @@ def _write_batch(
         )
         colours = np.select([soil == 1, dark == 1], [field, crown], meadow)
         _raster(folder / f"image-{name}.tif", core, 0.5, colours.astype(np.uint8), 0)
-    notes = {"registration": {"dx_m": 0.0, "dy_m": 0.0, "status": "ok"}}
+    status = "shifted" if shift else "ok"
+    notes = {"registration": {"dx_m": shift, "dy_m": 0.0, "status": status}}
     (folder / f"prepared-{name}.json").write_text(json.dumps(notes))
 
 

@@ -119,6 +119,14 @@ def test_trees_carry_their_object_and_ndvi(assess: Assess) -> None:
     assert trees["is_tree"].eq(1).all()
 
 
+def test_crowns_are_looked_up_in_the_image_where_the_shift_puts_them(assess: Assess) -> None:
+    out = assess("shifted", shift=2.0)
+    trees = pyogrio.read_dataframe(out / OUTPUTS[1], layer="trees")
+    inside = trees[trees["object_id"] == "across"]
+    assert inside["ndvi"].tolist() == pytest.approx([(140 - 40) / 180] * 36, abs=0.01)
+    assert "registration-shift" in reasons_of(objects_of(out), "across")
+
+
 def test_grey_crowns_in_summer_are_no_trees(assess: Assess) -> None:
     out = assess("strict", ("--min-crown-ndvi", "0.9"))
     assert objects_of(out).loc["across", "trees"] == 0

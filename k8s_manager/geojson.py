@@ -90,7 +90,7 @@ def _coordinates(value: Any, depth: int, kind: str, at: str) -> Iterator[Problem
             yield at, "a position of 2 or 3 finite numbers", _short(value)
         return
     count = 0
-    for index, member in enumerate(value):
+    for index, member in () if depth == 1 and _are_positions(value) else enumerate(value):
         for problem in _coordinates(member, depth - 1, kind, f"{at}/{index}"):
             yield problem
             count += 1
@@ -105,8 +105,16 @@ def _coordinates(value: Any, depth: int, kind: str, at: str) -> Iterator[Problem
         yield at, "at least one ring", "none"
 
 
+def _are_positions(value: list[Any]) -> bool:
+    """Tell, quickly, whether all members are positions: outlines have millions of them."""
+    return all(
+        type(member) is list and 2 <= len(member) <= 4 and all(map(_is_number, member))
+        for member in value
+    )
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return (type(value) is float or type(value) is int) and math.isfinite(value)
 
 
 def _short(value: list[Any]) -> str:

@@ -225,6 +225,8 @@ def _integers(type_: CwlType, value: Any) -> Any:
 
 def _unreadable(value: Any) -> Iterator[Problem]:
     """Yield what later checks could not handle: NaN, infinities, endless nesting."""
+    if _is_readable(value):
+        return
     open_ = [("", value, 0)]
     while open_:
         pointer, part, depth = open_.pop()
@@ -235,8 +237,27 @@ def _unreadable(value: Any) -> Iterator[Problem]:
             yield pointer, "a finite number", str(part)
         elif isinstance(part, Mapping):
             open_ += [(f"{pointer}/{key}", item, depth + 1) for key, item in part.items()]
-        elif isinstance(part, list) and not all(type(item) is int for item in part):
+        elif isinstance(part, list):
             open_ += [(f"{pointer}/{index}", item, depth + 1) for index, item in enumerate(part)]
+
+
+def _is_readable(value: Any) -> bool:
+    """Tell whether there is nothing to complain about; quick, as inventories have many numbers."""
+    level: list[Any] = [[value]]
+    for _ in range(_DEEPEST + 2):
+        below: list[Any] = []
+        for part in level:
+            for item in part.values() if isinstance(part, dict) else part:
+                kind = type(item)
+                if kind is float:
+                    if not math.isfinite(item):
+                        return False
+                elif kind is list or kind is dict:
+                    below.append(item)
+        if not below:
+            return True
+        level = below
+    return False
 
 
 def _conditions(process: Process, given: Mapping[str, Any]) -> Iterator[Violation]:

@@ -30,7 +30,9 @@ def collections() -> Response:
     """List all collections."""
     negotiation.known_parameters()
     published = _service().published()
-    return _answer("collections.html", *_call(published, pygeoapi_core.describe_collections, None))
+    document, headers = _call(published, pygeoapi_core.describe_collections, None)
+    _name_item_types(document["collections"], published)
+    return _answer("collections.html", document, headers)
 
 
 @BLUEPRINT.get("/collections/<collection_id>")
@@ -39,6 +41,7 @@ def collection(collection_id: str) -> Response:
     negotiation.known_parameters()
     published = _existing(collection_id)
     document, headers = _call(published, pygeoapi_core.describe_collections, collection_id)
+    _name_item_types([document], published)
     extras = {"release": _release(published, collection_id)}
     return _answer("collection.html", document, headers, **extras)
 
@@ -129,6 +132,12 @@ def _existing(collection_id: str, kind: str | None = None) -> Published:
 
 def _kind(resource: Mapping[str, Any]) -> str:
     return str(resource["providers"][0]["type"])
+
+
+def _name_item_types(documents: list[dict[str, Any]], published: Published) -> None:
+    """Say of each collection what it holds: clients take one without a type for features."""
+    for document in documents:
+        document["itemType"] = _kind(published.resources[document["id"]])
 
 
 def _fields(published: Published, collection_id: str) -> list[str]:

@@ -20,6 +20,9 @@ POLICY = (
     "object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
 
+FIRST_COLUMNS = ("name", "municipality", "verdict", "reason_main", "trees", "confidence")
+COLUMNS = 8
+
 
 def page(template: str, status: int = 200, **context: Any) -> Response:
     """Render a template to an answer."""
@@ -74,7 +77,19 @@ def _environment() -> Environment:
     environment.filters["localised"] = localised
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     environment.filters["data"] = _data
+    environment.filters["columns"] = _columns
     return environment
+
+
+def _columns(properties: dict[str, Any]) -> list[str]:
+    """Choose the columns of a table of features: what matters first, then the first others."""
+    first = [name for name in FIRST_COLUMNS if name in properties]
+    others = [name for name in properties if name not in first and not _is_nested(properties[name])]
+    return [*first, *others][:COLUMNS]
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, (dict, list))
 
 
 def _data(value: Any) -> Markup:

@@ -45,7 +45,7 @@ class Server:
         raise AssertionError(f"job {job} has not ended after {seconds} s: {document}")
 
     def _address(self, path: str) -> str:
-        return path if "://" in path else self.url + path
+        return path if path.startswith("http") else self.url + path
 
 
 @contextmanager

@@ -26,7 +26,7 @@ function point(feature, position) {
 }
 
 async function draw(element) {
-  const map = L.map(element, { attributionControl: false, preferCanvas: true });
+  const map = L.map(element, { attributionControl: false, preferCanvas: true, zoomSnap: 0.25 });
   const group = L.featureGroup().addTo(map);
   const options = { style, onEachFeature: label, pointToLayer: point };
   if (element.dataset.features) {
@@ -41,7 +41,7 @@ async function draw(element) {
   }
   L.control.scale({ imperial: false }).addTo(map);
   if (group.getLayers().length && group.getBounds().isValid()) {
-    map.fitBounds(group.getBounds().pad(0.1));
+    map.fitBounds(group.getBounds().pad(0.05));
   } else {
     map.setView([51.5, 7.5], 8);
   }

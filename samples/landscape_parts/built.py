@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from landscape_parts.frame import IMAGE_DATE, SURFACE_DATE, Frame, Rect
-from landscape_parts.trees import ALWAYS, grid, scatter
+from landscape_parts.frame import Frame, Rect
+from landscape_parts.trees import ALWAYS, scatter
 
 # Colours in an orthophoto: red, green, blue, near infrared (0..255).
 ROOFS = {
@@ -97,10 +97,14 @@ def farm(frame: Frame, rng: np.random.Generator, rect: Rect) -> list[Solid]:
 
 
 def estate(frame: Frame, rng: np.random.Generator, rect: Rect) -> list[Solid]:
-    """New houses in two rows."""
+    """New houses in a row at either side of a street along the middle of `rect`."""
+    u, v = rect.centre
+    wide = rect.width >= rect.height
     solids: list[Solid] = []
-    for place in grid(rect.inset(6), rng, (21.0, 24.0), 0.5):
-        solids += house(frame, rng, (float(place[0]), float(place[1])))
+    for side in (-13.0, 13.0):
+        for step in np.arange(11.0, max(rect.width, rect.height) - 8, 18.0):
+            place = (rect.u0 + step, v + side) if wide else (u + side, rect.v0 + step)
+            solids += house(frame, rng, place)
     return solids
 
 
@@ -141,11 +145,6 @@ def bales(frame: Frame, rng: np.random.Generator, rect: Rect, day: dt.date) -> l
 def standing(solids: list[Solid], day: dt.date) -> list[Solid]:
     """The solids that stand on `day`."""
     return [solid for solid in solids if solid.first <= day.toordinal() < solid.last]
-
-
-def flight_days() -> tuple[dt.date, dt.date]:
-    """The dates of the surface and of the image flight."""
-    return SURFACE_DATE, IMAGE_DATE
 
 
 def _solid(

@@ -21,11 +21,12 @@ from landscape_parts.frame import (
     Frame,
 )
 from landscape_parts.trees import KINDS
-from landscape_parts.world import World, municipality
+from landscape_parts.world import World
 
 TITLE = "TEST BENCH landscape: made-up data, no real place"
 URN = {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::25832"}}
 AGS, DISTRICT = "05999", "Testkreis"
+MUNICIPALITIES = ("Musterdorf", "Probeheim", "Beispielrath")
 CODES = {"orchard-old": "HK3", "orchard-young": "HK1"}
 
 
@@ -173,7 +174,7 @@ def _inventory_row(world: World, number: int) -> dict[str, Any]:
     return {
         "object_id": planned.object_id,
         "name": planned.name,
-        "municipality": municipality(planned.outline, world.frame),
+        "municipality": _municipality(planned.outline, world.frame),
         "district": DISTRICT,
         "code": CODES.get(planned.kind.name, "HK2"),
         "inventory_date": day,
@@ -182,6 +183,12 @@ def _inventory_row(world: World, number: int) -> dict[str, Any]:
         ),
         "note": "TEST BENCH",
     }
+
+
+def _municipality(outline: Polygon, frame: Frame) -> str:
+    """One of three invented municipalities, by easting."""
+    share = (outline.centroid.x - frame.bounds[0]) / frame.size
+    return MUNICIPALITIES[min(2, max(0, int(share * 3)))]
 
 
 def _sketched(world: World, number: int) -> Polygon:

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
-from shapely.geometry import Polygon, box
+import shapely
 
 from landscape_parts import built, plan, trees
 from landscape_parts.frame import IMAGE_DATE, SURFACE_DATE, Array, Frame, Rect
 from landscape_parts.layout import Layout, Parcel, lay_out, new_parcel
-
-MUNICIPALITIES = ("Musterdorf", "Probeheim", "Beispielrath")
+from landscape_parts.places import find_place
 
 
 @dataclass
@@ -48,7 +47,7 @@ def build_world(frame: Frame, objects_share: float) -> World:
     _fill_leaves(site)
     wanted = _wanted(frame, objects_share, site.rng)
     for kind in wanted:
-        rect = _find_place(site, kind)
+        rect = find_place(frame, site.rng, site.free, kind)
         if rect is not None:
             _settle(site, kind, rect)
     _lone_trees(site)
@@ -126,50 +125,6 @@ def _farm(site: _Site, rect: Rect) -> None:
     site.solids += built.farm(site.frame, site.rng, rect)
 
 
-def _find_place(site: _Site, kind: plan.Kind) -> Rect | None:
-    """A free rectangle for an object wholly inside the area; None when there is no room left.
-
-    Where room is scarce the object is made smaller, down to three quarters of its usual extent.
-    """
-    (long_least, long_most), (short_least, short_most) = kind.sizes
-    long = float(site.rng.uniform(long_least, long_most))
-    short = float(site.rng.uniform(short_least, short_most))
-    inside = box(*site.frame.bounds).buffer(-7)
-    for shrink in (1.0, 0.87, 0.75):
-        sides = (long * shrink, short * shrink)
-        for index, rect in enumerate(site.free):
-            for width, height in (sides, sides[::-1]):
-                found = _place_in(site, rect, width, height, inside)
-                if found is not None:
-                    site.free[index : index + 1] = _remains(rect, found)
-                    return found
-    return None
-
-
-def _place_in(site: _Site, rect: Rect, width: float, height: float, inside: Polygon) -> Rect | None:
-    """Try some places along `rect` at either of its long sides."""
-    if rect.width < width or rect.height < height:
-        return None
-    for _ in range(5):
-        u0 = rect.u0 + float(site.rng.uniform()) * (rect.width - width)
-        v0 = rect.v0 + float(site.rng.choice([0.0, 1.0])) * (rect.height - height)
-        found = Rect(u0, v0, u0 + width, v0 + height)
-        if site.frame.outline(found).within(inside):
-            return found
-    return None
-
-
-def _remains(rect: Rect, taken: Rect, gap: float = 14.0) -> list[Rect]:
-    """What stays free of `rect` at `gap` metres from the `taken` part."""
-    parts = [
-        Rect(rect.u0, rect.v0, taken.u0 - gap, rect.v1),
-        Rect(taken.u1 + gap, rect.v0, rect.u1, rect.v1),
-        Rect(taken.u0, rect.v0, taken.u1, taken.v0 - gap),
-        Rect(taken.u0, taken.v1 + gap, taken.u1, rect.v1),
-    ]
-    return [part for part in parts if part.width > 25 and part.height > 11]
-
-
 def _settle(site: _Site, kind: plan.Kind, rect: Rect) -> None:
     """Make the object real: its parcel, trees and buildings."""
     number = len(site.objects)
@@ -220,6 +175,7 @@ def _plant(site: _Site, name: str, rect: Rect, number: int) -> None:
         if name == "built-over":  # new gardens hold little yet
             stand["crown"] *= 0.5
             stand["height"] *= 0.5
+            stand = stand[_off_street(frame, rect, stand)]
         site.stock.append(stand)
     elif name == "never-hedge":
         u, v = rect.centre
@@ -230,9 +186,23 @@ def _plant(site: _Site, name: str, rect: Rect, number: int) -> None:
         site.stock += [trees.hedge(frame, rng, strip, number) for strip in strips]
 
 
+def _off_street(frame: Frame, rect: Rect, stand: Array) -> Array:
+    """Whether each tree stands beside the street along the middle of `rect`."""
+    street = frame.outline(_street(rect)).buffer(1)
+    return ~shapely.contains_xy(street, stand["x"], stand["y"])
+
+
+def _street(rect: Rect) -> Rect:
+    u, v = rect.centre
+    if rect.width >= rect.height:
+        return Rect(rect.u0, v - 4, rect.u1, v + 4)
+    return Rect(u - 4, rect.v0, u + 4, rect.v1)
+
+
 def _build(site: _Site, name: str, rect: Rect) -> None:
     frame, rng = site.frame, site.rng
     if name == "built-over":
+        site.overlays.append(new_parcel(frame, "yard", _street(rect), rng))
         site.solids += built.estate(frame, rng, rect)
     elif name in ("solar-park", "solar-over-orchard"):
         site.solids += built.solar_park(frame, rng, rect)
@@ -286,9 +256,3 @@ def _name_objects(site: _Site) -> None:
             count += 1
             planned.object_id = f"TB-{count:04d}"
             planned.name = f"Obstwiese {count} (Testfläche)"
-
-
-def municipality(outline: Polygon, frame: Frame) -> str:
-    """One of three invented municipalities, by easting."""
-    share = (outline.centroid.x - frame.bounds[0]) / frame.size
-    return MUNICIPALITIES[min(2, max(0, int(share * 3)))]

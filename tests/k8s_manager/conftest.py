@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,11 @@ import pytest
 
 from k8s_manager.store import Store
 from tests.k8s_manager.installation import Installation
+
+# Processes that tests start are forked from one that has imported what they need.
+multiprocessing.get_context("forkserver").set_forkserver_preload(
+    ["alembic.command", "tests.k8s_manager.killed_controller", "tests.k8s_manager.test_store"]
+)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,6 @@ from tests.k8s_manager.installation import Installation, eventually, processes_b
 from tests.k8s_manager.killed_controller import carry_out
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["tests.k8s_manager.killed_controller"])
 
 CODE = "import time; time.sleep(0.05)"
 

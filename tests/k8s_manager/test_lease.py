@@ -89,9 +89,14 @@ def test_a_stale_controller_can_write_nothing(installation: Installation) -> Non
 def test_the_epoch_is_checked_in_the_transaction_itself(installation: Installation) -> None:
     first, _second = leases(installation, 10)
     first.acquire()
-    with pytest.raises(LeaseLost), installation.store.database.write() as connection:
-        connection.execute(schema.counters.update().values(value=99))
-        guard(connection, 7)
+
+    def write_under_a_wrong_epoch() -> None:
+        with installation.store.database.write() as connection:
+            connection.execute(schema.counters.update().values(value=99))
+            guard(connection, 7)
+
+    with pytest.raises(LeaseLost):
+        write_under_a_wrong_epoch()
     assert installation.store.generation() == 0
 
 

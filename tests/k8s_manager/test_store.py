@@ -118,7 +118,7 @@ def test_requests_wake_the_controller_and_nothing_else(store: Store) -> None:
 
 def test_migrating_at_once_from_several_processes(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new' / 'cdi.db'}"
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
     processes = [context.Process(target=migrate, args=(url,)) for _ in range(3)]
     for process in processes:
         process.start()
@@ -153,9 +153,14 @@ def test_many_writers_at_once_lose_nothing(store: Store) -> None:
 
 def test_a_failed_transaction_changes_nothing(store: Store) -> None:
     job = store.create_job(NEW)
-    with pytest.raises(RuntimeError), store.database.write() as connection:
-        connection.execute(schema.jobs.update().values(message="half"))
-        raise RuntimeError
+
+    def break_off() -> None:
+        with store.database.write() as connection:
+            connection.execute(schema.jobs.update().values(message="half"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        break_off()
     assert store.job(job.id).message == ""
     with store.database.read() as connection:
         assert connection.execute(select(schema.counters.c.value)).scalars().all() == [0, 1]

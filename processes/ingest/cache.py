@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from processes.stage import write_json
+from processes.stage import InputDataError, write_json
 
 _CHUNK = 1 << 20
 
@@ -42,13 +42,22 @@ class Cache:
     Args:
         root: Folder; made when missing.
         verify: Read and hash every file again before it is reused.
+
+    Raises:
+        InputDataError: The folder cannot be made or written.
     """
 
     def __init__(self, root: Path, *, verify: bool = False) -> None:
         self._root = root.resolve()
         self._verify = verify
-        (self._root / "sha256").mkdir(parents=True, exist_ok=True)
-        (self._root / "by-url").mkdir(exist_ok=True)
+        try:
+            (self._root / "sha256").mkdir(parents=True, exist_ok=True)
+            (self._root / "by-url").mkdir(exist_ok=True)
+        except (PermissionError, FileExistsError, NotADirectoryError) as error:
+            raise InputDataError(
+                "cache cannot be written",
+                f"{self._root}: {error.strerror}; CDI_CACHE must name a folder this user may write",
+            ) from error
 
     @contextmanager
     def reserved(self, origin: str) -> Iterator[None]:

@@ -60,6 +60,10 @@ class Downloader:
             max_redirects=5,
         )
 
+    def abort(self) -> None:
+        """Make running transfers end soon; what they have so far is kept."""
+        self._stop.set()
+
     def close(self) -> None:
         """End waiting and close all connections."""
         self._stop.set()
@@ -94,6 +98,7 @@ class Downloader:
         size: int | None = None,
         checksum: tuple[str, str] | None = None,
         login: bool = False,
+        reuse: bool = True,
     ) -> Stored:
         """Return the file at `url`, out of the cache or over the network.
 
@@ -103,6 +108,7 @@ class Downloader:
             size: Bytes that its index promises.
             checksum: (algorithm, hex digest) that its index promises.
             login: The address wants the source's token.
+            reuse: Take it out of the cache if it is there; False for files that change.
 
         Raises:
             DamagedFileError: It arrived damaged twice.
@@ -115,7 +121,7 @@ class Downloader:
         if checksum is not None:
             expected["checksum"] = list(checksum)
         with cache.reserved(url):
-            known = cache.find(url, **expected)
+            known = cache.find(url, **expected) if reuse else None
             if known is not None:
                 return known
             partial = cache.partial(url)
@@ -167,6 +173,8 @@ class Downloader:
                 with partial.open("ab" if resumed else "wb") as sink:
                     for chunk in response.iter_raw():
                         sink.write(chunk)
+                        if self._stop.is_set():
+                            raise _BrokenError("the run ends")
             except OSError:
                 _forget(partial)  # a full disk: leave nothing behind
                 raise

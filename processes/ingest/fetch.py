@@ -142,6 +142,10 @@ class Fetcher:
                     yield job, self._outcome(source, job, future.result)
                     self._done += 1
                     self._progress.update(self._done, self._total, "files", source.name)
+            except BaseException:
+                if source.type != "folder":
+                    self._downloader(source).abort()
+                raise
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
 

@@ -95,4 +95,4 @@ def _table(source: Source, table: str, downloader: Transfer | None) -> Path:
         return source.root / table
     if downloader is None:
         raise NotThereError("nobody to fetch it")
-    return downloader.fetch(urljoin(str(source.url), table), lambda path: None).path
+    return downloader.fetch(urljoin(str(source.url), table), lambda path: None, reuse=False).path

@@ -115,7 +115,7 @@ class _Ingestion:
         else:
             downloader = self._downloader(source)
             url, size = opengeodata.newest_file(source, downloader)
-            path = downloader.fetch(url, lambda path: None, size=size).path
+            path = downloader.fetch(url, lambda path: None, size=size, reuse=size is not None).path
         if not zipfile.is_zipfile(path):
             return areas.area_from_district(path, code, source.keys, self._crs)
         with tempfile.TemporaryDirectory(dir=".") as unpacked:

@@ -5,6 +5,7 @@ Every change made on the way (repair, new id, object left out) is written down.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -190,12 +191,12 @@ def _dates(values: Any, count: int) -> list[str | None]:
 
 
 def _day(value: Any) -> str | None:
-    """Return an ISO date, out of a date, an ISO text, ``31.12.2020`` or a bare year."""
+    """Return an ISO date, out of a date, an ISO text, ``31.12.2020``, a month or a year."""
     text = _text(value.isoformat() if hasattr(value, "isoformat") and value == value else value)
     if text is None:
         return None
-    if len(text) == 4 and text.isdigit():
-        return f"{text}-01-01"
+    if re.fullmatch(r"\d{4}(-\d{2})?", text):
+        text = f"{text}-01-01"[:10]
     parts = text.split(".")
     if len(parts) == 3 and all(part.isdigit() for part in parts):
         text = f"{parts[2]:0>4}-{parts[1]:0>2}-{parts[0]:0>2}"

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import shapely
+
 from processes.grid import Batch
 from processes.ingest.findings import Findings
 from processes.ingest.items import Entry, LocalFile, collection
@@ -35,10 +37,15 @@ def write_outputs(
         shared: Files stay in the cache that all jobs share; else they move to ``data/``.
     """
     values = _files(entries, shared=shared)
+    places = shapely.STRtree([shapely.box(*entry.bounds.as_tuple()) for entry in entries])
     write_json(Path("items.json"), collection(entries))
     write_layers(Path("objects.gpkg"), {"objects": objects})
     write_json(Path("missing.json"), findings.as_document())
-    records = [_record(batch, entries, values) for batch in batches]
+    records = []
+    for batch in batches:
+        hits = sorted(places.query(shapely.box(*batch.outer.as_tuple())).tolist())
+        near = [entries[hit] for hit in hits if entries[hit].bounds.intersects(batch.outer)]
+        records.append(_record(batch, near, values))
     write_json(
         Path("cwl.output.json"),
         {
@@ -52,9 +59,8 @@ def write_outputs(
 
 
 def _record(
-    batch: Batch, entries: Sequence[Entry], values: dict[str, dict[str, Any]]
+    batch: Batch, near: Sequence[Entry], values: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
-    near = [entry for entry in entries if entry.bounds.intersects(batch.outer)]
     name = f"items-{batch.id}.json"
     write_json(Path(name), collection(near))
     files: dict[str, list[dict[str, Any]]] = {field: [] for field in _FIELDS.values()}

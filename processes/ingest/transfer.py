@@ -35,8 +35,13 @@ class Transfer(Protocol):
         size: int | None = None,
         checksum: tuple[str, str] | None = None,
         login: bool = False,
+        reuse: bool = True,
     ) -> Stored:
         """Return the file at `url`, out of the cache or over the network."""
+        ...
+
+    def abort(self) -> None:
+        """Make running transfers end soon; what they have so far is kept."""
         ...
 
     def close(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from processes.ingest.cache import Cache, digest_of
 from processes.ingest.whole_raster import DamagedFileError
-from processes.stage import EXIT_TRY_AGAIN
+from processes.stage import EXIT_TRY_AGAIN, InputDataError
 
 
 def fine(path):
@@ -148,3 +148,8 @@ def test_a_full_disk_says_so_and_leaves_nothing_half_in_the_cache(tmp_path, smal
 
 def test_the_digest_of_a_file_is_its_sha_256(file):
     assert digest_of(file) == ABC
+
+
+def test_a_cache_that_cannot_be_made_is_named(tmp_path, file):
+    with pytest.raises(InputDataError, match="CDI_CACHE"):
+        Cache(file)

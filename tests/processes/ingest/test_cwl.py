@@ -16,7 +16,7 @@ PROCESS = Path(processes.ingest.__file__).with_name("process.cwl")
 ROOT = PROCESS.parents[2]
 
 
-@pytest.fixture()
+@pytest.fixture
 def request_file(tmp_path):
     ndom(tmp_path / "ndom", 342, 5700)
     sources(tmp_path / "sources.yml", {"name": "surface", "root": str(tmp_path / "ndom")})

@@ -47,7 +47,13 @@ def test_german_columns_become_the_known_ones(tmp_path):
 
 @pytest.mark.parametrize(
     ("given", "iso"),
-    [("2012-06-01", "2012-06-01"), ("2012", "2012-01-01"), ("3.6.2012", "2012-06-03"), ("?", None)],
+    [
+        ("2012-06-01", "2012-06-01"),
+        ("2012", "2012-01-01"),
+        ("2012-06", "2012-06-01"),
+        ("3.6.2012", "2012-06-03"),
+        ("?", None),
+    ],
 )
 def test_dates_are_read_as_people_write_them(tmp_path, given, iso):
     path = save(tmp_path / "a.gpkg", [box(0, 0, 9, 9)], id=["a"], datum=[given])

@@ -36,7 +36,9 @@ def coverage_response(resource: Mapping[str, Any], limit: int) -> Response:
         body, headers = coverage_answer(resource, request.args, request.accept_mimetypes, limit)
     except CoverageError as error:
         if error.status == 204:
-            return Response(status=204)
+            nothing = Response(status=204)
+            del nothing.headers["Content-Type"]
+            return nothing
         raise
     return Response(body, 200, headers)
 

@@ -112,7 +112,7 @@ def _subset(text: str, mosaic: Mosaic, own: str, axes: tuple[str, str]) -> tuple
         x_names, y_names = GEOGRAPHIC_X, GEOGRAPHIC_Y
     else:
         uri, box = own, list(mosaic.bounds)
-        x_names, y_names = (axes[0].lower(), "x"), (axes[1].lower(), "y")
+        x_names, y_names = _names(axes)
     for name, span in spans.items():
         if name.lower() in x_names:
             box[0], box[2] = _span(span, box[0], box[2], name)
@@ -150,8 +150,7 @@ def _size(given: Mapping[str, str], axes: tuple[str, str]) -> tuple[tuple[int, i
         return None, False
     parameter = names[0]
     spans = {name.lower(): text for name, text in _axes(given[parameter], parameter).items()}
-    x_names: tuple[str, ...] = (axes[0].lower(), "x")
-    y_names: tuple[str, ...] = (axes[1].lower(), "y")
+    x_names, y_names = _names(axes)
     geographic = set(spans) <= {*GEOGRAPHIC_X, *GEOGRAPHIC_Y}
     if geographic:
         x_names, y_names = GEOGRAPHIC_X, GEOGRAPHIC_Y
@@ -167,6 +166,11 @@ def _size(given: Mapping[str, str], axes: tuple[str, str]) -> tuple[tuple[int, i
     if not all(1 <= side <= MAX_SIDE for side in size):
         raise _wrong(parameter, f"numbers from 1 to {MAX_SIDE}", given[parameter])
     return size, geographic
+
+
+def _names(axes: tuple[str, str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names that x and y axis answer to: the authority's, and the usual ones."""
+    return (axes[0].lower(), "x", "e"), (axes[1].lower(), "y", "n")
 
 
 def _axes(text: str, parameter: str) -> dict[str, str]:

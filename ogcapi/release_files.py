@@ -20,8 +20,8 @@ MEDIA = {
     ".gpkg": GEOPACKAGE,
     ".tif": GEOTIFF,
     ".json": "application/json",
-    ".html": "text/html; charset=utf-8",
-    "": "text/plain; charset=utf-8",
+    ".html": "text/html",
+    "": "text/plain",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +19,16 @@ SMALLEST = 5.0  # pixels; what is smaller is drawn as a dot
 
 @dataclass(frozen=True)
 class Overview:
-    """A drawn map: its size in pixels, path data of the area, and shapes and dots by verdict."""
+    """A drawn map: size in pixels, path data of the area, shapes and dots by verdict, scale bar."""
 
     width: int
     height: int
     area: str
     shapes: dict[str, str]
     dots: dict[str, str]
-    metres_per_pixel: float
+    scale_metres: int
+    """Length that the scale bar stands for."""
+    scale_pixels: float
 
 
 def draw(frame: Any, area: Any) -> Overview:
@@ -52,14 +55,22 @@ def draw(frame: Any, area: Any) -> Overview:
             dots[verdict].append(f"M{centre.x:.1f} {centre.y:.1f}h0")
         else:
             shapes[verdict].append(_path(shape.simplify(0.3)))
+    scale_metres = _round_length(WIDTH / 4 * scale)
     return Overview(
         WIDTH,
         height,
         _path(shapely.transform(area, place).simplify(0.3)),
         {verdict: "".join(parts) for verdict, parts in shapes.items()},
         {verdict: "".join(parts) for verdict, parts in dots.items()},
-        scale,
+        scale_metres,
+        round(scale_metres / scale, 1),
     )
+
+
+def _round_length(metres: float) -> int:
+    """Return the largest 1, 2 or 5 times a power of ten that is not above `metres` (at least 1)."""
+    power = 10 ** max(0, math.floor(math.log10(max(metres, 1.0))))
+    return int(max(step * power for step in (1, 2, 5) if step * power <= max(metres, 1.0)))
 
 
 def _box(frame: Any) -> Iterable[Any]:

@@ -65,17 +65,21 @@ def render(
         attributions: What must be said about the inputs.
         reasons: Sentences by reason code; a code without one stands for itself.
     """
-    return _environment().get_template("report.html").render(
-        summary=summary,
-        manifest=manifest,
-        listed=_listed(objects),
-        overview=overview,
-        attributions=attributions,
-        reasons=reasons,
-        verdicts=VERDICT_NAMES,
-        rejected=REJECTED_NAMES,
-        products=PRODUCT_NAMES,
-        colours=COLOURS,
+    return (
+        _environment()
+        .get_template("report.html")
+        .render(
+            summary=summary,
+            manifest=manifest,
+            listed=_listed(objects),
+            overview=overview,
+            attributions=attributions,
+            reasons=reasons,
+            verdicts=VERDICT_NAMES,
+            rejected=REJECTED_NAMES,
+            products=PRODUCT_NAMES,
+            colours=COLOURS,
+        )
     )
 
 

@@ -3,6 +3,8 @@
 import re
 from html.parser import HTMLParser
 
+import pytest
+
 from processes.publish.inputs import attributions, inputs_of
 from processes.publish.report import VERDICT_NAMES, read_reasons
 from tests.processes.publish.conftest import EAST, item
@@ -58,6 +60,15 @@ def test_the_map_draws_every_object_in_the_colour_of_its_verdict(make_run, relea
         for path, colour in re.findall(r'<path d="([^"]+)" fill="(#[0-9a-f]{6})"', text)
     }
     assert drawn == {"#2b7a3d": 3, "#b3261e": 1}
+
+
+def test_the_scale_bar_is_as_long_as_it_says(make_run, release_of):
+    text = (release_of(make_run()) / "report.html").read_text()
+    pixels = float(re.search(r"v6h([0-9.]+)v-6", text)[1])
+    metres = int(re.search(r'font-size="13">([0-9]+) m<', text)[1])
+    # The area is 1000 m wide and high; height decides: 1000 m in 720 pixels less two margins of 12.
+    assert metres == 200
+    assert pixels == pytest.approx(200 * (720 - 24) / 1000, abs=0.1)
 
 
 def test_a_test_bench_says_so_and_real_data_do_not(make_run, release_of):

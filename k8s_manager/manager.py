@@ -161,6 +161,13 @@ class KubernetesManager(BaseManager):  # type: ignore[misc]
         job = _wait(store, job, settings)
         return self._answer(job, settings, mode)
 
+    def close(self) -> None:
+        """Close the store; it opens again at the next use."""
+        with self._lock:
+            if self._opened is not None:
+                self._opened[1].close()
+            self._opened = None
+
     def _answer(
         self, job: Job, settings: Settings, mode: str | None
     ) -> tuple[str, Any, Any, Any, dict[str, str] | None]:

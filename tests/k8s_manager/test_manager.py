@@ -44,10 +44,11 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 @pytest.fixture
-def manager(config: dict[str, Any]) -> KubernetesManager:
+def manager(config: dict[str, Any]) -> Iterator[KubernetesManager]:
     found = get_manager(config)
     assert isinstance(found, KubernetesManager)
-    return found
+    yield found
+    found.close()
 
 
 @pytest.fixture
@@ -139,7 +140,9 @@ def test_another_manager_sees_the_same_jobs(
 ) -> None:
     job_id = manager.execute_process("greet", {"name": "Ada"}, ASYNC)[0]
 
-    assert get_manager(config).get_job(job_id)["identifier"] == job_id
+    other = get_manager(config)
+    assert other.get_job(job_id)["identifier"] == job_id
+    other.close()
 
 
 def test_bad_inputs_are_the_clients_fault(manager: KubernetesManager) -> None:

@@ -18,18 +18,7 @@ from shapely.geometry import box, shape
 
 SCRIPT = Path(__file__).parents[2] / "samples" / "landscape.py"
 # 250 m round the corner of four tiles, so that trees stand on tile borders.
-SMALL = (
-    "--size",
-    "0.25",
-    "--origin",
-    "340.875,5720.875",
-    "--jobs",
-    "1",
-    "--dop-format",
-    "tif",
-    "--seed",
-    "3",
-)
+SMALL = ("--size", "0.25", "--origin", "340.875,5720.875", "--jobs", "1", "--seed", "3")
 AREA = (340875.0, 5720875.0, 341125.0, 5721125.0)
 
 

@@ -15,7 +15,7 @@ from shapely.geometry.base import BaseGeometry
 from processes.ingest.findings import Findings
 from processes.ingest.reference_systems import parse_crs, same_crs
 from processes.ingest.sources import Source
-from processes.ingest.tiles import Key, Tile, grid_cells, one_per_place, touching
+from processes.ingest.tiles import Key, Tile, grid_cells, note_newer, one_per_place, touching
 from processes.stage import InputDataError
 
 Lister = Callable[[Source], list[Tile]]
@@ -47,7 +47,7 @@ def choose_surfaces(
         raise InputDataError(
             "no nDOM source chosen", "`sources` must name at least one source of product ndom"
         )
-    tiles = _available(sources, listing, crs, last_year, findings)
+    tiles = _available(sources, listing, crs, last_year)
     core = touching(tiles, wanted)
     if not core:
         raise InputDataError(
@@ -57,6 +57,7 @@ def choose_surfaces(
             f"{_extent(tiles)}; check `area`, `crs` and `sources`",
         )
     _name_absent(sources, tiles, core, wanted, findings)
+    note_newer(core, last_year, findings)
     grown = [shapely.box(*tile.bounds.grow(buffer).as_tuple()) for tile in core]
     inside = set(core)
     around = [tile for tile in touching(tiles, grown) if tile not in inside] if buffer > 0 else []
@@ -81,15 +82,14 @@ def choose_images(
     """
     if not sources or not objects:
         return []
-    tiles = _available(sources, listing, crs, last_year, findings)
+    tiles = _available(sources, listing, crs, last_year)
     chosen = touching(tiles, [geometry.buffer(margin) for geometry in objects])
     _name_absent(sources, tiles, chosen, objects, findings)
+    note_newer(chosen, last_year, findings)
     return chosen
 
 
-def _available(
-    sources: Sequence[Source], listing: Lister, crs: CRS, last_year: int, findings: Findings
-) -> list[Tile]:
+def _available(sources: Sequence[Source], listing: Lister, crs: CRS, last_year: int) -> list[Tile]:
     for source in sources:
         if not same_crs(parse_crs(str(source.crs)), crs):
             raise InputDataError(
@@ -103,7 +103,7 @@ def _available(
             f"{', '.join(source.name for source in sources)} have tiles of different sizes; "
             "choose those of one size",
         )
-    return one_per_place([listing(source) for source in sources], last_year, findings)
+    return one_per_place([listing(source) for source in sources], last_year)
 
 
 def _name_absent(

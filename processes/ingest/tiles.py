@@ -76,18 +76,15 @@ def tile_from_name(source: Source, name: str, location: str) -> Tile | None:
     )
 
 
-def one_per_place(
-    listed: Sequence[Sequence[Tile]], last_year: int, findings: Findings
-) -> list[Tile]:
+def one_per_place(listed: Sequence[Sequence[Tile]], last_year: int) -> list[Tile]:
     """Choose one file per tile.
 
     The first source in the request that has the tile wins; in it the newest year up to
-    `last_year`, else the oldest one after it, with a note.
+    `last_year`, else the oldest one after it.
 
     Args:
         listed: Tiles of each source, in the order of the request.
         last_year: Year in which the run's period ends.
-        findings: Where a file newer than the period is noted.
     """
     chosen: dict[tuple[Any, ...], Tile] = {}
     for tiles in listed:
@@ -96,8 +93,19 @@ def one_per_place(
             here.setdefault(tile.place, []).append(tile)
         for place, candidates in here.items():
             if place not in chosen:
-                chosen[place] = _newest(candidates, last_year, findings)
+                chosen[place] = _newest(candidates, last_year)
     return sorted(chosen.values(), key=lambda tile: (tile.bounds, tile.name))
+
+
+def note_newer(tiles: Sequence[Tile], last_year: int, findings: Findings) -> None:
+    """Note the sources of which files newer than the period are used, as nothing older exists."""
+    newer = [tile for tile in tiles if (tile.year or 0) > last_year]
+    for source in sorted({tile.source.name for tile in newer}):
+        own = [tile.name for tile in newer if tile.source.name == source]
+        findings.note(
+            f"{source}: {len(own)} files are newer than the period, as nothing older exists there: "
+            f"{', '.join(own[:3])}{', ...' if len(own) > 3 else ''}"
+        )
 
 
 def unique_names(tiles: Iterable[Tile], taken: set[str]) -> list[Tile]:
@@ -154,13 +162,7 @@ def shares_ground(boxes: NDArray[Any], geometries: Sequence[BaseGeometry]) -> ND
     return hit
 
 
-def _newest(candidates: list[Tile], last_year: int, findings: Findings) -> Tile:
+def _newest(candidates: list[Tile], last_year: int) -> Tile:
     ordered = sorted(candidates, key=lambda tile: (tile.year or 0, tile.name))
     in_time = [tile for tile in ordered if (tile.year or 0) <= last_year]
-    if in_time:
-        return in_time[-1]
-    chosen = ordered[0]
-    findings.note(
-        f"{chosen.source.name}: {chosen.name} is newer than the period; nothing older exists there"
-    )
-    return chosen
+    return in_time[-1] if in_time else ordered[0]

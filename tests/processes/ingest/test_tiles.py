@@ -12,6 +12,7 @@ from processes.ingest.findings import Findings
 from processes.ingest.sources import load_sources
 from processes.ingest.tiles import (
     grid_cells,
+    note_newer,
     one_per_place,
     tile_from_name,
     touching,
@@ -30,8 +31,8 @@ def named(source, east, north, year):
     return tile_from_name(source, f"ndom50_32_{east}_{north}_1_nw_{year}.tif", "x")
 
 
-def chosen(tiles, last_year, findings=None):
-    kept = one_per_place(tiles, last_year, findings or Findings())
+def chosen(tiles, last_year):
+    kept = one_per_place(tiles, last_year)
     return [(tile.source.name, tile.year) for tile in kept]
 
 
@@ -52,10 +53,11 @@ def test_the_newest_year_of_the_period_is_taken(state):
 
 
 def test_where_only_newer_files_exist_the_nearest_is_taken_with_a_note(state):
-    findings = Findings()
     tiles = [named(state, 342, 5700, year) for year in (2024, 2025)]
-    assert chosen([tiles], 2020, findings) == [("state", 2024)]
-    assert "newer than the period" in findings.notes[0]
+    assert chosen([tiles], 2020) == [("state", 2024)]
+    findings = Findings()
+    note_newer(one_per_place([tiles], 2020), 2020, findings)
+    assert "1 files are newer than the period" in findings.notes[0]
 
 
 def test_the_source_named_first_wins_tile_by_tile(state):

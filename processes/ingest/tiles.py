@@ -103,7 +103,7 @@ def note_newer(tiles: Sequence[Tile], last_year: int, findings: Findings) -> Non
     for source in sorted({tile.source.name for tile in newer}):
         own = [tile.name for tile in newer if tile.source.name == source]
         findings.note(
-            f"{source}: {len(own)} files are newer than the period, as nothing older exists there: "
+            f"{source}: files newer than the period used where nothing older exists ({len(own)}): "
             f"{', '.join(own[:3])}{', ...' if len(own) > 3 else ''}"
         )
 

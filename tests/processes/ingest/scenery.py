@@ -12,6 +12,7 @@ from processes.ingest.__main__ import parser, run
 from processes.stage import run_stage
 
 DATA = Path(__file__).parents[2] / "data" / "ingest"
+ROOT = Path(__file__).parents[3]
 FULL = os.environ.get("CDI_TEST_DATA")
 WITHOUT_RECORDINGS = "CDI_TEST_DATA does not name the folder of the full recordings"
 NDOM = r"ndom50_32_?(?P<east>\d{3})_(?P<north>\d{4})_1_nw_(?P<year>\d{4})\.tif"

@@ -1,7 +1,6 @@
 """The cache holds whole files only, each once, whoever asks at the same time."""
 
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -109,25 +108,6 @@ def run(args, progress):
     Cache(root).copy(source, lambda path: None)
 raise SystemExit(run_stage(argparse.ArgumentParser(), run, []))
 """
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 256 kB of its own."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = (
-        shutil.which("mount")
-        and not subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", folder],
-            capture_output=True,
-            check=False,
-        ).returncode
-    )
-    if not mounted:
-        pytest.skip("a small file system can only be mounted by root")
-    yield folder
-    subprocess.run(["umount", folder], check=True)
 
 
 def test_a_full_disk_says_so_and_leaves_nothing_half_in_the_cache(tmp_path, small_disk):

@@ -184,6 +184,16 @@ def test_a_cached_file_does_not_stand_for_another_size_in_the_index(server, get)
     assert get(size=len(BODY) + 1).size == len(BODY) + 1
 
 
+def test_a_full_disk_leaves_nothing_of_a_download_behind(server, small_disk):
+    server.files[PATH] = BODY * 2  # 1 MB
+    downloader = Downloader(source(server.url), Cache(small_disk / "cache"))
+    with pytest.raises(OSError, match="No space left"):
+        downloader.fetch(server.url + PATH[1:], lambda path: None)
+    downloader.close()
+    assert len(server.asked(PATH)) == 1
+    assert [p.suffix for p in small_disk.rglob("*") if p.is_file()] == [".lock"]
+
+
 def test_a_token_goes_to_the_source_s_own_host_only(server, tmp_path, monkeypatch):
     (tmp_path / "token").write_text("s3cret\n")
     monkeypatch.setenv("CDI_SECRETS_DIR", str(tmp_path))

@@ -57,7 +57,7 @@ def test_where_only_newer_files_exist_the_nearest_is_taken_with_a_note(state):
     assert chosen([tiles], 2020) == [("state", 2024)]
     findings = Findings()
     note_newer(one_per_place([tiles], 2020), 2020, findings)
-    assert "1 files are newer than the period" in findings.notes[0]
+    assert findings.notes[0].startswith("state: files newer than the period used")
 
 
 def test_the_source_named_first_wins_tile_by_tile(state):

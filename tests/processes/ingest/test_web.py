@@ -3,6 +3,11 @@
 import hashlib
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -14,6 +19,7 @@ from processes.stage import EXIT_DONE, EXIT_INPUT_DATA, EXIT_TRY_AGAIN
 from tests.processes.ingest.scenery import (
     DATA,
     FULL,
+    ROOT,
     WITHOUT_RECORDINGS,
     ingest,
     inventory,
@@ -139,6 +145,31 @@ def test_a_server_that_is_down_means_try_again_and_keeps_what_came(state, server
     assert not (state / "out" / "cwl.output.json").exists()
     server.faults = {}
     assert run() == EXIT_DONE
+
+
+def test_a_stage_that_is_killed_leaves_only_whole_files_and_is_run_again(state, server, run):
+    stuck = f"/ndom50/{NAMES[-1]}"
+    server.faults = {stuck: [("wait", 5)]}
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "processes.ingest", "--bbox=342000,5700000,344000,5705000"),
+            *("--bbox-crs=EPSG:25832", "--period=2024-01-01/2024-12-31", "--sources", "state"),
+            *("--inventory", state / "inventory.geojson"),
+            *("--source-config", state / "sources.yml"),
+        ],
+        cwd=state,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CDI_CACHE": str(state / "cache")},
+    )
+    deadline = time.monotonic() + 60
+    while not server.asked(stuck) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    kept = list((state / "cache" / "sha256").glob("*/*"))
+    assert all(hashlib.sha256(path.read_bytes()).hexdigest() == path.name for path in kept)
+    assert not (state / "cwl.output.json").exists()
+    assert run() == EXIT_DONE
+    assert missing(state) == set()
 
 
 def test_the_index_being_down_means_try_again(server, run):

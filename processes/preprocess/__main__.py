@@ -51,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--spring-months", type=_months, default=(3, 4, 5), help="3,4,5")
     p.add_argument("--autumn-months", type=_months, default=(9, 10, 11), help="9,10,11")
     p.add_argument("--image-margin", type=float, default=20.0, help="metres around objects")
+    p.add_argument("--image-resolution", type=float, default=0.2, help="metres; 0: as it is")
     p.add_argument("--max-shift", type=float, default=1.0, help="metres between nDOM and image")
     p.add_argument("--min-shift-correlation", type=float, default=0.35, help="0 to 1")
     return p
@@ -105,6 +106,10 @@ def _sentinel2(
             args.autumn_months,
         )
         grid = CellGrid.covering(batch.core, CELL, batch.crs)
+        if not grid.rows or not grid.cols:
+            raise InputDataError(
+                "batch too small", f"the core {batch.core.as_tuple()} holds no cell of {CELL} m"
+            )
         metrics = yearly_metrics(usable, grid, rules, report)
         days = metrics.days
         write_cog(
@@ -143,7 +148,7 @@ def _image(
         path = Path(f"image-{batch.id}.tif")
         limits = Limits(args.max_shift, args.min_shift_correlation)
         with ExitStack() as stack:
-            mosaic = Mosaic.open(photos, batch.crs, stack)
+            mosaic = Mosaic.open(photos, batch.crs, stack, args.image_resolution)
             written = write_image(path, mosaic, batch.core, batch.crs, windows, report)
             picture = Picture(mosaic, path, batch.core)
             shift = registration(objects, batch.core, Surface(args.ndom), picture, limits)

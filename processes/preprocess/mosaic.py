@@ -7,15 +7,17 @@ anything), nodata 255 while single bands saturate, tiles without infrared, custo
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import MaskFlags
-from rasterio.errors import RasterioError
+from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
@@ -59,13 +61,17 @@ class PixelGrid:
 
 @dataclass(frozen=True)
 class Tile:
-    """An open orthophoto, the window that it covers, and where its bands go: (target, source)."""
+    """An open orthophoto, the window that it covers, and where its bands go: (target, source).
+
+    `factor` x `factor` of the dataset's pixels make one of the grid's.
+    """
 
     photo: Orthophoto
     dataset: Any
     window: Window
     bands: tuple[tuple[int, int], ...]
     masked: bool
+    factor: int
 
 
 class Mosaic:
@@ -75,8 +81,17 @@ class Mosaic:
         self.grid, self.bands, self.tiles = grid, bands, tiles
 
     @classmethod
-    def open(cls, photos: Sequence[Orthophoto], crs: str, stack: ExitStack) -> Mosaic:
+    def open(
+        cls, photos: Sequence[Orthophoto], crs: str, stack: ExitStack, resolution: float = 0.0
+    ) -> Mosaic:
         """Open tiles (at least one) for as long as `stack` lives.
+
+        Args:
+            photos: Tiles, the oldest first.
+            crs: CRS that they must be in.
+            stack: Closes them.
+            resolution: Pixel size, metres, up to which finer tiles are reduced by a power of two;
+                0 keeps their own.
 
         Raises:
             InputDataError: A tile is unreadable, not 8 bit, in another CRS, on another grid, or
@@ -85,21 +100,19 @@ class Mosaic:
         opened = [(p, *stack.enter_context(open_placed(p.path, p.claim))) for p in photos]
         for photo, dataset, file in opened:
             _check(photo, dataset, file, crs)
+        factor = _factor([file for _, _, file in opened], resolution)
         first = opened[0][2]
-        grid = PixelGrid(first.left, first.top, first.res_x)
+        grid = PixelGrid(first.left, first.top, first.res_x * factor)
         names = [_band_names(photo, dataset) for photo, dataset, _ in opened]
         bands = tuple(colour for colour in COLOURS if any(colour in known for known in names))
-        tiles = [
-            Tile(
-                photo,
-                dataset,
-                _tile_window(photo, file, grid),
-                tuple((bands.index(c), known.index(c) + 1) for c in bands if c in known),
-                MaskFlags.per_dataset in dataset.mask_flag_enums[0]
-                and MaskFlags.alpha not in dataset.mask_flag_enums[0],
-            )
-            for (photo, dataset, file), known in zip(opened, names, strict=True)
-        ]
+        tiles = []
+        for (photo, dataset, file), known in zip(opened, names, strict=True):
+            window = _tile_window(photo, file, grid, factor)
+            places = tuple((bands.index(c), known.index(c) + 1) for c in bands if c in known)
+            flags = dataset.mask_flag_enums[0]
+            masked = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+            reduced, left = _reduced(photo, dataset, factor, stack)
+            tiles.append(Tile(photo, reduced, window, places, masked, left))
         return cls(grid, bands, tiles)
 
     def read(self, window: Window) -> tuple[NDArray[np.uint8], set[str]]:
@@ -140,10 +153,10 @@ def overlap(first: Window, second: Window) -> Window | None:
 
 def _read(tile: Tile, part: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     at = Window(
-        part.col_off - tile.window.col_off,
-        part.row_off - tile.window.row_off,
-        part.width,
-        part.height,
+        (part.col_off - tile.window.col_off) * tile.factor,
+        (part.row_off - tile.window.row_off) * tile.factor,
+        part.width * tile.factor,
+        part.height * tile.factor,
     )
     try:
         values = tile.dataset.read([source for _, source in tile.bands], window=at)
@@ -159,7 +172,51 @@ def _read(tile: Tile, part: Window) -> tuple[NDArray[np.uint8], NDArray[np.bool_
             f"{tile.photo.path.name}: {error}. Remove it from its source or the cache and "
             "fetch it again.",
         ) from error
-    return values, valid
+    return (values, valid) if tile.factor == 1 else _averaged(values, valid, tile.factor)
+
+
+def _averaged(
+    values: NDArray[np.uint8], valid: NDArray[np.bool_], factor: int
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Average the valid of `factor` x `factor` pixels, rounded half up."""
+
+    def total(part: NDArray[Any]) -> NDArray[np.int64]:
+        rows, cols = part.shape[-2] // factor, part.shape[-1] // factor
+        cut = part.reshape(*part.shape[:-2], rows, factor, cols, factor)
+        sums: NDArray[np.int64] = cut.sum(axis=(-3, -1), dtype=np.int64)
+        return sums
+
+    number = total(valid)
+    sums = total(np.where(valid, values, 0))
+    means = (2 * sums + number) // np.maximum(2 * number, 1)
+    return means.astype(np.uint8), number > 0
+
+
+def _factor(files: Sequence[FileGrid], resolution: float) -> int:
+    """Find the largest power of two that keeps pixels within `resolution` and tiles whole."""
+    factor = 1
+    while all(
+        file.res_x * factor * 2 <= resolution * (1 + 1e-6)
+        and file.rows % (factor * 2) == file.cols % (factor * 2) == 0
+        for file in files
+    ):
+        factor *= 2
+    return factor
+
+
+def _reduced(photo: Orthophoto, dataset: Any, factor: int, stack: ExitStack) -> tuple[Any, int]:
+    """Open the tile's own overview of that factor, where it has one; say what remains to average.
+
+    JPEG 2000 holds the halved pictures within: reading one costs a part of the full decoding.
+    """
+    overviews = dataset.overviews(1)
+    if factor == 1 or factor not in overviews:
+        return dataset, factor
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        level = overviews.index(factor)
+        overview = rasterio.open(photo.path, driver=dataset.driver, overview_level=level)
+    return stack.enter_context(overview), 1
 
 
 def _check(photo: Orthophoto, dataset: Any, file: FileGrid, crs: str) -> None:
@@ -197,14 +254,14 @@ def _band_names(photo: Orthophoto, dataset: Any) -> list[str]:
     return names
 
 
-def _tile_window(photo: Orthophoto, file: FileGrid, grid: PixelGrid) -> Window:
+def _tile_window(photo: Orthophoto, file: FileGrid, grid: PixelGrid, factor: int) -> Window:
     col, row = (file.left - grid.left) / grid.size, (grid.top - file.top) / grid.size
     aligned = abs(col - round(col)) < 0.01 and abs(row - round(row)) < 0.01
-    if not aligned or abs(file.res_x - grid.size) > 1e-4 * grid.size:
+    if not aligned or abs(file.res_x * factor - grid.size) > 1e-4 * grid.size:
         raise InputDataError(
             "orthophotos do not share a grid",
             f"{photo.path.name} has pixels of {file.res_x} from ({file.left}, {file.top}); "
-            f"expected {grid.size}, aligned with ({grid.left}, {grid.top}). "
+            f"expected {grid.size / factor}, aligned with ({grid.left}, {grid.top}). "
             "Give orthophotos of one resolution.",
         )
-    return Window(round(col), round(row), file.cols, file.rows)
+    return Window(round(col), round(row), file.cols // factor, file.rows // factor)

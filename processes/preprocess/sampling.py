@@ -65,13 +65,13 @@ class CellGrid:
             self.cols + 2 * cells,
         )
 
-    def blocks(self, side: int) -> Iterator[tuple[slice, slice, CellGrid]]:
-        """Cut the grid into blocks of at most `side` x `side` cells."""
-        for row in range(0, self.rows, side):
-            for col in range(0, self.cols, side):
-                rows, cols = min(side, self.rows - row), min(side, self.cols - col)
-                part = CellGrid(self.crs, self.size, self.left + col, self.top - row, rows, cols)
-                yield slice(row, row + rows), slice(col, col + cols), part
+    def strips(self, height: int) -> Iterator[tuple[slice, CellGrid]]:
+        """Cut the grid into strips of equal height, at most `height` rows each."""
+        height = -(-self.rows // -(-self.rows // max(height, 1)))
+        for row in range(0, self.rows, height):
+            rows = min(height, self.rows - row)
+            part = CellGrid(self.crs, self.size, self.left, self.top - row, rows, self.cols)
+            yield slice(row, row + rows), part
 
     def centres(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Give the x of each column and the y of each row."""

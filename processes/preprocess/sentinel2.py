@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from math import ceil, isqrt
+from math import ceil
 from typing import Any
 
 import cv2
@@ -35,7 +35,7 @@ METRICS = (
 )
 NO_DATA, SHADOW, VEGETATION, BARE, UNCLASSIFIED = 0, 3, 4, 5, 7
 CLOUD = (SHADOW, 8, 9, 10)
-STACK_BYTES = 384 * 2**20
+STACK_BYTES = 512 * 2**20
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Metrics:
 
 @dataclass(frozen=True)
 class View:
-    """What one day shows of a block; indices are NaN where the cell is not clear."""
+    """What one day shows of a strip; indices are NaN where the cell is not clear."""
 
     ndvi: NDArray[np.float32]
     ndmi: NDArray[np.float32]
@@ -80,24 +80,23 @@ def yearly_metrics(
         scenes: Scenes with at least B04, B08 and SCL; any CRS.
         grid: Cells to fill.
         rules: Which observations count.
-        report: Called with the number of days done (blocks count in part).
-        stack_bytes: Memory for the stack of all days; larger grids are done in blocks. The
+        report: Called with the number of days done (strips count in part).
+        stack_bytes: Memory for the stack of all days; larger grids are done in strips. The
             result does not depend on it.
     """
     days = [(day, list(group)) for day, group in groupby(scenes, key=lambda scene: scene.day)]
     values = np.full((len(METRICS), grid.rows, grid.cols), np.nan, dtype=np.float32)
-    side = max(16, isqrt(stack_bytes // (12 * max(len(days), 1))))
     seen: set[str] = set()
-    blocks = list(grid.blocks(side))
-    for number, (rows, cols, block) in enumerate(blocks):
+    strips = list(grid.strips(stack_bytes // (12 * max(len(days) * grid.cols, 1))))
+    for number, (rows, strip) in enumerate(strips):
         views = []
         for count, (day, group) in enumerate(days, 1):
-            view = view_of_day(group, block, rules)
+            view = view_of_day(group, strip, rules)
             if view is not None:
                 views.append((group[0].month, view))
                 seen.add(day)
-            report((number * len(days) + count) / len(blocks))
-        values[:, rows, cols] = summarise(views, (block.rows, block.cols), rules)
+            report((number * len(days) + count) / len(strips))
+        values[:, rows] = summarise(views, (strip.rows, strip.cols), rules)
     return Metrics(values, tuple(sorted(seen)))
 
 
@@ -256,7 +255,7 @@ def _fill(first: View, later: View, clear: NDArray[np.bool_]) -> View:
 
 
 def _mean(planes: Sequence[NDArray[np.float32]], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Mean over dates; added one by one, so that a cell's sum does not depend on its block."""
+    """Mean over dates; added one by one, so that a cell's sum does not depend on its strip."""
     total, count = np.zeros(shape), np.zeros(shape)
     for plane in planes:
         total += np.nan_to_num(plane)

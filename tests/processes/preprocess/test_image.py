@@ -230,6 +230,34 @@ def test_jpeg_2000_is_read() -> None:
     np.testing.assert_array_equal(pixels()[:, 130:220, 80:170], data[:, 130:220, 80:170])
 
 
+def test_finer_pixels_are_averaged_where_they_show_an_image() -> None:
+    data = np.zeros((4, 1000, 1000), np.uint8)
+    data[:, 140:142, 90:92] = [[10, 20], [30, 41]]  # mean 25.25
+    data[:, 142, 92] = 99  # the only one of four
+    document = run_on([tile(data=data)], {"o": OBJECT}, image_resolution=2)
+    assert document["image"]["objects"] == ["o"]
+    found = pixels()
+    assert found.shape == (4, 500, 500)
+    assert found[0, 70, 45:47].tolist() == [25, 0]
+    assert found[0, 71, 46] == 99
+
+
+def test_reducing_goes_by_powers_of_two_and_not_beyond_the_resolution() -> None:
+    for resolution, side in ((0, 1000), (1, 1000), (1.9, 1000), (3.9, 500), (4, 250)):
+        run_on([tile()], {"o": OBJECT}, image_resolution=resolution)
+        assert pixels().shape[1:] == (side, side)
+
+
+def test_overviews_of_the_file_are_used() -> None:
+    path = tile()
+    with rasterio.open(path, "r+") as dataset:
+        dataset.build_overviews([2], rasterio.enums.Resampling.nearest)
+    run_on([path], {"o": OBJECT}, image_resolution=2)
+    with rasterio.open(path, overview_level=0) as overview:
+        expected = overview.read()[:, 65:110, 40:85]
+    np.testing.assert_array_equal(pixels()[:, 65:110, 40:85], expected)
+
+
 @pytest.mark.parametrize(
     "objects",
     [{"far": (LEFT + 5000, BOTTOM, LEFT + 5010, BOTTOM + 10)}, {"empty": OBJECT}],

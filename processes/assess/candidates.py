@@ -21,13 +21,13 @@ from processes.assess.evidence_sentinel2 import sentinel2_evidence
 from processes.assess.evidence_surface import shape_of
 from processes.assess.gathered import Gathered
 from processes.assess.objects import Assessor
+from processes.assess.plots import EDGE, plots_of, trees_in
 from processes.assess.thresholds import Thresholds
 from processes.assess.trees import Stems
 from processes.assess.votes import cast
 from processes.grid import Bounds
 
 GAP = 5.0  # metres kept from inventory objects, whose edge is drawn only so well
-EDGE = 4.0  # metres of ground around the outermost trees
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def find_candidates(
         if len(members) < limits.min_trees:
             continue
         for plot in _plots(tops[members], assessor):
-            inside = members[shapely.contains_xy(plot, tops[members, 0], tops[members, 1])]
+            inside = members[trees_in(plot, tops[members])]
             candidate = _judge(plot, tops[inside], areas[inside], gathered, limits)
             if candidate is not None and _home(plot, area):
                 found.append(candidate)
@@ -69,18 +69,15 @@ def find_candidates(
 
 def _plots(tops: NDArray[np.float64], assessor: Assessor) -> list[Any]:
     """Return the ground of a group of trees without the inventory's objects, in parts."""
-    reach = assessor.limits.candidate_link / 2
-    # Grown by half a link, trees that belong together touch; shrunk again, a margin remains.
-    points: Any = shapely.multipoints(tops)
-    ground = points.buffer(reach, quad_segs=4)
-    ground = ground.buffer(EDGE - reach, quad_segs=4)
-    near = np.sort(assessor.index.query(ground.buffer(GAP)))
-    if len(near):
-        objects = shapely.union_all(assessor.polygons[near])
-        ground = ground.difference(objects.buffer(GAP, quad_segs=4))
-    parts = shapely.get_parts(shapely.set_precision(ground, 0.01))
-    smallest = assessor.limits.candidate_min_area
-    return [p for p in parts if p.geom_type == "Polygon" and p.area >= smallest]
+    limits = assessor.limits
+    parts: list[Any] = []
+    for plot in plots_of(tops, limits.candidate_link, limits.min_width):
+        near = np.sort(assessor.index.query(plot.buffer(GAP)))
+        if len(near):
+            objects: Any = shapely.union_all(assessor.polygons[near])
+            plot = plot.difference(objects.buffer(GAP, quad_segs=4))
+        parts += shapely.get_parts(plot).tolist()
+    return [part for part in parts if part.area >= limits.candidate_min_area]
 
 
 def _judge(

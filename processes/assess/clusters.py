@@ -39,7 +39,7 @@ def clusters_of(tops: Points, crown_areas: NDArray[np.float64], limits: Limits) 
         crown_areas: m2, length n.
         limits: What an orchard-like stand is.
     """
-    open_grown = np.flatnonzero(~_dense(tops, crown_areas, limits))
+    open_grown = np.flatnonzero(~in_wood(tops, crown_areas, limits))
     if len(open_grown) < limits.min_trees:
         return []
     points = tops[open_grown]
@@ -53,7 +53,7 @@ def clusters_of(tops: Points, crown_areas: NDArray[np.float64], limits: Limits) 
     return sorted((g for g in groups if len(g) >= limits.min_trees), key=lambda g: int(g[0]))
 
 
-def _dense(tops: Points, crown_areas: NDArray[np.float64], limits: Limits) -> NDArray[np.bool_]:
+def in_wood(tops: Points, crown_areas: NDArray[np.float64], limits: Limits) -> NDArray[np.bool_]:
     """Tell which trees stand in a wood or within one link of one that does."""
     if not len(tops):
         return np.zeros(0, dtype=bool)

@@ -18,14 +18,17 @@ class Source:
     Attributes:
         group: ``surface``, ``image`` or ``sentinel2``.
         campaigns: Flights or point clouds; empty when unknown.
-        date: Shown to people: of the surface and image the oldest, of Sentinel-2 the newest.
-        since: The oldest date that entered, to be compared with the inventory's.
+        since: The first day that the data can be from; None when unknown.
+        shown: The date for people: a day, a year or an interval. Of surface and image the
+            oldest, of Sentinel-2 the newest.
+        months: Months that the data can be from; empty when unknown.
     """
 
     group: str
     campaigns: frozenset[str] = frozenset()
-    date: dt.date | None = None
     since: dt.date | None = None
+    shown: str | None = None
+    months: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -77,14 +77,14 @@ def crown_ndvi(view: View | None, count: int) -> NDArray[np.float64]:
 
 
 def image_evidence(
-    polygon: Any, view: View | None, month: int | None, limits: Thresholds
+    polygon: Any, view: View | None, months: frozenset[int], limits: Thresholds
 ) -> Image | None:
     """Measure one object.
 
     Args:
         polygon: The object.
         view: The image around it.
-        month: Month of the image, None when unknown.
+        months: Months that the image can be from, empty when unknown.
         limits: Thresholds.
 
     Returns:
@@ -110,8 +110,14 @@ def image_evidence(
         green_share=green,
         open_share=open_ground,
         rough_share=round(float((_contrast(view)[known] >= limits.min_roughness).mean()), 4),
-        leaf_on=None if month is None else limits.leaf_on_from <= month <= limits.leaf_on_to,
+        leaf_on=leaf_on(months, limits),
     )
+
+
+def leaf_on(months: frozenset[int], limits: Thresholds) -> bool | None:
+    """Tell whether trees have leaves in all `months`; None when in some only, or none is known."""
+    leaves = {limits.leaf_on_from <= month <= limits.leaf_on_to for month in months}
+    return leaves.pop() if len(leaves) == 1 else None
 
 
 def _ndvi(bands: NDArray[np.float32]) -> NDArray[np.float32] | None:

@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from processes.assess import pattern
 from processes.assess.cells import mask_of
+from processes.assess.clusters import Limits, in_wood
 from processes.assess.evidence import Surface
 from processes.assess.mosaic import Mosaic
+from processes.assess.plots import plots_of, trees_in
 from processes.assess.thresholds import Thresholds
 from processes.grid import Bounds
 
@@ -117,19 +119,21 @@ def _cover_of_data(polygon: Any, surface: Mosaic, limits: Thresholds) -> tuple[f
 
 
 def _nearby(polygon: Any, trees: Crowns, others: Any, limits: Thresholds) -> tuple[int, float]:
-    """Count the trees around an object that stand in no inventory object, and their density."""
+    """Count the trees of an orchard-like plot around an object, in no other one; its density.
+
+    Hedges, rows and woods beside an object are no such plot.
+    """
     ring = polygon.buffer(limits.nearby_distance).difference(polygon)
     if others is not None:
         ring = ring.difference(others)
-    if ring.is_empty:
-        return 0, 0.0
-    tops = trees.tops[shapely.contains_xy(ring, trees.tops[:, 0], trees.tops[:, 1])]
-    if len(tops) < 3:
-        return len(tops), 0.0
-    # The plot that these trees stand on: their hull and half a typical spacing around it.
-    hull: Any = shapely.convex_hull(shapely.multipoints(tops))
-    plot = hull.buffer(4.0).intersection(ring)
-    return len(tops), len(tops) / plot.area * 10_000
+    stand = Limits(limits.candidate_link, limits.max_density, limits.max_cover, limits.min_trees)
+    wood = in_wood(trees.tops, shapely.area(trees.polygons), stand)
+    tops = trees.tops[trees_in(ring, trees.tops) & ~wood]
+    best = (0, 0.0)
+    for plot in plots_of(tops, limits.candidate_link, limits.min_width):
+        count = int(trees_in(plot, tops).sum())
+        best = max(best, (count, count / plot.area * 10_000))
+    return best
 
 
 def _share_of(polygon: Any, parts: NDArray[Any]) -> float:

@@ -29,7 +29,7 @@ from processes.assess.thresholds import Thresholds
 from processes.grid import Bounds
 
 SQUARE = 2000.0  # metres
-MARGIN = 10.0  # metres beyond what the thresholds ask for
+MARGIN = 45.0  # metres beyond the trees beside an object: what tells them from a wood
 
 
 @dataclass(frozen=True)
@@ -102,8 +102,7 @@ class Assessor:
         polygon, limits = self.polygons[member], self.limits
         sources = self.provenance.of(polygon)
         shift = self._shift(polygon)
-        flown = sources.get("image", Source("image")).date
-        month = flown.month if flown else None
+        months = sources.get("image", Source("image")).months
         seen = shapely.dwithin(crowns.polygons, polygon, images.MARGIN)
         moved: NDArray[Any] = shapely.transform(
             crowns.polygons[seen], lambda xy: xy - np.asarray(shift)
@@ -111,7 +110,7 @@ class Assessor:
         view = images.view_of(polygon, moved, self.gathered.image)
         ndvi = np.full(len(crowns.ids), np.nan)
         ndvi[seen] = images.crown_ndvi(view, len(moved))
-        crowns = self._trees_only(crowns, ndvi, month)
+        crowns = self._trees_only(crowns, ndvi, images.leaf_on(months, limits))
         surface = surface_evidence(
             polygon, crowns, structures, self._others(member), self.gathered.surface, limits
         )
@@ -128,7 +127,7 @@ class Assessor:
             inventory_trees=None if trees is None or pd.isna(trees) else int(trees),
             code=None if code is None or pd.isna(code) else str(code),
             surface=surface,
-            image=images.image_evidence(polygon, view, month, limits),
+            image=images.image_evidence(polygon, view, months, limits),
             sentinel2=sentinel2_evidence(polygon, self.gathered.sentinel2, limits.min_pixels),
             sources=sources,
             shift_m=round(math.hypot(*shift), 2) if view is not None and any(shift) else None,
@@ -146,13 +145,12 @@ class Assessor:
             is_tree=np.ones(len(frame), dtype=bool),
         )
 
-    def _trees_only(self, crowns: Crowns, ndvi: NDArray[np.float64], month: int | None) -> Crowns:
+    def _trees_only(self, crowns: Crowns, ndvi: NDArray[np.float64], leaves: bool | None) -> Crowns:
         """Return the crowns with `is_tree` set, and keep what was found for the layer of trees."""
         limits = self.limits
-        leaves = month is None or limits.leaf_on_from <= month <= limits.leaf_on_to
         for tree_id, value in zip(crowns.ids, ndvi, strict=True):
             if np.isfinite(value):
-                green = not leaves or value >= limits.min_crown_ndvi
+                green = leaves is not True or value >= limits.min_crown_ndvi
                 self.trees.add(tree_id, float(value), bool(green))
         is_tree = self.trees.is_tree(crowns.ids, crowns.flatness, limits.max_flatness)
         return Crowns(

@@ -142,7 +142,7 @@ def _source(entry: Judged, group: str) -> Source:
 def _date(entry: Judged, group: str) -> str | None:
     """Return the date of a group that gave evidence."""
     used = getattr(entry.evidence, group) is not None
-    return _iso(_source(entry, group).date) if used else None
+    return _source(entry, group).shown if used else None
 
 
 def _iso(value: dt.date | None) -> str | None:

@@ -94,9 +94,9 @@ def row_width(points: Points) -> float | None:
     """Return the width of the narrowest strip along the main direction that holds all points.
 
     A hedge or a row of trees gives a metre or two, two rows of an orchard their distance.
-    None with fewer than four points.
+    None with fewer than five points, which may stand in line by chance.
     """
-    if len(points) < 4:
+    if len(points) < 5:
         return None
     centred = points - points.mean(axis=0)
     _, vectors = np.linalg.eigh(centred.T @ centred)

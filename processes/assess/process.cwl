@@ -1,6 +1,6 @@
 cwlVersion: v1.2
 class: CommandLineTool
-$namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/", cdi: "urn:cdi-nrw:cwl#"}
+$namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: assess
 label: Assess inventory objects
 s:alternateName: Inventarobjekte bewerten
@@ -380,7 +380,7 @@ inputs:
       {"minimum": 1, "maximum": 100}
   building_ndvi:
     type: double
-    default: 0.35
+    default: 0.5
     label: Highest NDVI of sealed ground
     doc: "Sealed ground has a 90th percentile of NDVI below. Unit: NDVI."
     inputBinding: {prefix: --building-ndvi}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,21 +25,33 @@ from processes.stage import InputDataError
 GROUP_OF_PRODUCT = {"ndom": "surface", "dop": "image", "sentinel-2-l2a": "sentinel2"}
 
 
+Span = tuple[dt.date, dt.date]
+
+
+@dataclass(frozen=True)
+class _Row:
+    footprint: Any
+    campaign: str | None
+    taken: Span | None
+
+
 class Provenance:
     """The footprints of the items of each group, to be asked by place."""
 
     def __init__(self, items: Iterable[dict[str, Any]], crs: Any, dates_used: set[str] | None):
-        rows: dict[str, list[tuple[Any, str | None, dt.date | None]]] = {g: [] for g in GROUPS}
+        rows: dict[str, list[_Row]] = {group: [] for group in GROUPS}
         for item in items:
             properties = item.get("properties", {})
             acquisition = properties.get("cdi:acquisition") or {}
             group = acquisition.get("group") or GROUP_OF_PRODUCT.get(properties.get("cdi:product"))
-            taken = _date_of(acquisition, properties)
+            taken = _taken(acquisition, properties)
             if group not in rows or _unused(group, taken, dates_used):
                 continue
-            rows[group].append((_footprint(item, crs), acquisition.get("campaign"), taken))
+            rows[group].append(_Row(_footprint(item, crs), acquisition.get("campaign"), taken))
         self._rows = rows
-        self._trees = {group: shapely.STRtree([r[0] for r in rows[group]]) for group in GROUPS}
+        self._trees = {
+            group: shapely.STRtree([row.footprint for row in rows[group]]) for group in GROUPS
+        }
 
     @classmethod
     def read(cls, path: Path, crs: Any, dates_used: set[str] | None) -> Provenance:
@@ -65,30 +78,53 @@ class Provenance:
         return sources
 
 
-def _source(group: str, rows: list[tuple[Any, str | None, dt.date | None]]) -> Source:
-    campaigns = [campaign for _, campaign, _ in rows]
-    dates = [taken for _, _, taken in rows if taken is not None]
+def _source(group: str, rows: list[_Row]) -> Source:
+    campaigns = [row.campaign for row in rows]
     # One item of unknown campaign or date makes the whole unknown: it may be the deciding one.
     known = frozenset(name for name in campaigns if name) if all(campaigns) else frozenset()
-    oldest = min(dates) if len(dates) == len(rows) else None
-    shown = max(dates, default=None) if group == "sentinel2" else oldest
-    return Source(group=group, campaigns=known, date=shown, since=oldest)
+    spans = sorted(row.taken for row in rows if row.taken is not None)
+    if len(spans) < len(rows):
+        newest = spans[-1] if spans and group == "sentinel2" else None
+        return Source(group, known, shown=_shown(newest))
+    months = frozenset(month for span in spans for month in _months(span))
+    chosen = spans[-1] if group == "sentinel2" else spans[0]
+    return Source(group, known, spans[0][0], _shown(chosen), months)
 
 
-def _date_of(acquisition: dict[str, Any], properties: dict[str, Any]) -> dt.date | None:
-    text = acquisition.get("date") or properties.get("datetime") or properties.get("start_datetime")
-    if not text:
+def _taken(acquisition: dict[str, Any], properties: dict[str, Any]) -> Span | None:
+    """Return the first and last day that an item can be from."""
+    day = acquisition.get("date") or properties.get("datetime")
+    start = day or properties.get("start_datetime")
+    if not start:
         return None
+    end = day or properties.get("end_datetime") or start
     try:
-        return dt.date.fromisoformat(str(text)[:10])
+        return dt.date.fromisoformat(str(start)[:10]), dt.date.fromisoformat(str(end)[:10])
     except ValueError as error:
-        raise InputDataError("item has no valid date", f"{text!r}: {error}") from error
+        raise InputDataError("item has no valid date", f"{start}, {end}: {error}") from error
 
 
-def _unused(group: str, taken: dt.date | None, dates_used: set[str] | None) -> bool:
+def _shown(span: Span | None) -> str | None:
+    if span is None:
+        return None
+    start, end = span
+    if start == end:
+        return start.isoformat()
+    if (start.month, start.day, end.month, end.day) == (1, 1, 12, 31) and start.year == end.year:
+        return str(start.year)
+    return f"{start.isoformat()}/{end.isoformat()}"
+
+
+def _months(span: Span) -> set[int]:
+    start, end = span
+    count = (end.year - start.year) * 12 + end.month - start.month + 1
+    return {(start.month - 1 + step) % 12 + 1 for step in range(min(count, 12))}
+
+
+def _unused(group: str, taken: Span | None, dates_used: set[str] | None) -> bool:
     if group != "sentinel2" or dates_used is None or taken is None:
         return False
-    return taken.isoformat() not in dates_used
+    return taken[0].isoformat() not in dates_used
 
 
 def _footprint(item: dict[str, Any], crs: Any) -> Any:

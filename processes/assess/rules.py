@@ -33,7 +33,7 @@ UNCERTAIN_ORDER = (
     "no-trees-in-image", "one-source-only", "sources-not-independent", "sentinel2-missing",
     "sentinel2-weak", "image-missing", "not-newer-than-inventory", "inventory-date-unknown",
     "trees-enough", "grassland-from-sentinel2", "grassland-from-image", "image-leaf-off",
-    "registration-shift",
+    "image-season-unknown", "registration-shift",
 )  # fmt: skip
 CONFIRMED_ORDER = ("trees-enough", "grassland-from-sentinel2", "grassland-from-image")
 REJECTED_ORDER = (
@@ -44,7 +44,7 @@ REJECTED_ORDER = (
 BLOCKING = frozenset({
     "geometry-outside-data", "sources-disagree", "building-signal", "arable-signal",
     "wood-signal", "plantation-signal", "elongated", "too-small", "surface-old",
-    "surface-date-unknown", "no-green-in-image",
+    "surface-date-unknown", "no-green-in-image", "no-trees-in-image",
 })  # fmt: skip
 
 
@@ -63,6 +63,10 @@ class Decision:
     def reason_main(self) -> str:
         """The reason that weighs most."""
         return self.reasons[0]
+
+
+# Older than any inventory, so data of unknown date are never newer.
+UNKNOWN = date.min
 
 
 def decide(evidence: Evidence, limits: Thresholds) -> Decision:
@@ -104,7 +108,8 @@ def _seen(evidence: Evidence, votes: Votes, limits: Thresholds) -> set[str]:
         "arable-signal": votes.arable,
         "grassland-from-sentinel2": votes.grassland_sentinel2,
         "grassland-from-image": votes.grassland_sentinel2 is None and votes.grassland_image,
-        "no-grassland-signal": not votes.grassland,
+        "no-grassland-signal": votes.grassland is False
+        or (votes.grassland is None and evidence.image is not None),
         "no-green-in-image": votes.open_image,
         "no-trees-in-image": votes.even_image,
         "too-small": evidence.area_m2 < limits.min_area,
@@ -112,6 +117,7 @@ def _seen(evidence: Evidence, votes: Votes, limits: Thresholds) -> set[str]:
         or evidence.width_m < limits.min_width,
         "registration-shift": evidence.shift_m is not None and evidence.shift_m > limits.max_shift,
         "image-leaf-off": evidence.image is not None and evidence.image.leaf_on is False,
+        "image-season-unknown": evidence.image is not None and evidence.image.leaf_on is None,
     }
     return found | {code for code, holds in signals.items() if holds}
 
@@ -156,9 +162,8 @@ def _missing(evidence: Evidence, limits: Thresholds) -> set[str]:
     else:
         if evidence.surface.share < limits.min_data_share:
             found.add("geometry-outside-data")
-        source = evidence.sources.get("surface")
-        taken = source.date if source else None
-        if taken is None:
+        taken = _since("surface", evidence)
+        if taken == UNKNOWN:
             found.add("surface-date-unknown")
         elif (evidence.period_end - taken).days > limits.max_surface_age * 365.25:
             found.add("surface-old")
@@ -203,12 +208,12 @@ def _trees_still_there(votes: Votes, against: frozenset[str], evidence: Evidence
     if not votes.trees_for:
         return False
     seen = _since("surface", evidence)
-    return seen == date.min or seen >= max(_since(group, evidence) for group in against)
+    return seen == UNKNOWN or seen >= max(_since(group, evidence) for group in against)
 
 
 def _since(group: str, evidence: Evidence) -> date:
     source = evidence.sources.get(group)
-    return source.since if source and source.since else date.min
+    return source.since if source and source.since else UNKNOWN
 
 
 def _rejected_as(evidence: Evidence, votes: Votes, limits: Thresholds) -> str:
@@ -226,9 +231,10 @@ def _rejected_as(evidence: Evidence, votes: Votes, limits: Thresholds) -> str:
 
 def _orchard_nearby(evidence: Evidence, limits: Thresholds) -> bool:
     surface = evidence.surface
+    expected = max(limits.min_trees, (evidence.inventory_trees or 0) / 2)
     return (
         surface is not None
-        and surface.trees_nearby >= limits.min_trees
+        and surface.trees_nearby >= expected
         and limits.min_density <= surface.density_nearby <= limits.max_density
     )
 

@@ -57,7 +57,7 @@ class Thresholds:
     min_grass_ndvi: float = _threshold(0.45, "Grassland's yearly median NDVI from [NDVI]")
     max_grass_difference: float = _threshold(0.15, "Or at most so far below near grassland [NDVI]")
     min_bare_dates: int = _threshold(1, "Dates with bare soil that mean arable land [dates]")
-    building_ndvi: float = _threshold(0.35, "Sealed ground: highest NDVI below [NDVI]")
+    building_ndvi: float = _threshold(0.5, "Sealed ground: highest NDVI below [NDVI]")
     building_range: float = _threshold(0.2, "Sealed ground: yearly range below [NDVI]")
     # candidates
     candidate_min_area: float = _threshold(2500.0, "Smallest candidate [m2]")

@@ -53,7 +53,7 @@ def cast(evidence: Evidence, limits: Thresholds) -> Votes:
         image is not None
         and image.rough_share is not None
         and image.rough_share < limits.max_rough_share
-        and not trees_for
+        and (not trees_for or _later("image", "surface", evidence))
     )
     building_sentinel2 = sentinel2 is not None and _sealed(sentinel2, limits)
     arable = (
@@ -104,6 +104,13 @@ def strong_sentinel2(evidence: Evidence, limits: Thresholds) -> Sentinel2 | None
     if metrics is None or metrics.clear_dates < limits.min_clear_dates:
         return None
     return metrics if metrics.pixels >= limits.min_pixels else None
+
+
+def _later(group: str, other: str, evidence: Evidence) -> bool:
+    first, second = evidence.sources.get(group), evidence.sources.get(other)
+    if first is None or second is None or first.since is None or second.since is None:
+        return False
+    return first.since > second.since
 
 
 def _orchard_like(surface: Surface, limits: Thresholds) -> bool:

@@ -12,8 +12,11 @@ import pytest
 from shapely.geometry import box, mapping
 
 from processes.assess.clusters import Limits, clusters_of
+from processes.assess.evidence_image import leaf_on
 from processes.assess.inventory import inventory_date, period_end, read_decisions
+from processes.assess.plots import plots_of, trees_in
 from processes.assess.provenance import Provenance
+from processes.assess.thresholds import Thresholds
 from processes.stage import InputDataError
 
 CRS = pyproj.CRS("EPSG:25832")
@@ -75,7 +78,8 @@ def test_object_across_two_flights_has_both_and_the_older_date() -> None:
     items = [item("ndom", "a", "2022-05-01", WEST), item("ndom", "b", "2020-05-01", EAST)]
     provenance = Provenance(items, CRS, None)
     across = provenance.of(box(90, 40, 110, 60))["surface"]
-    assert (across.campaigns, across.date) == ({"a", "b"}, dt.date(2020, 5, 1))
+    assert (across.campaigns, across.since) == ({"a", "b"}, dt.date(2020, 5, 1))
+    assert (across.shown, across.months) == ("2020-05-01", {5})
     assert provenance.of(box(10, 40, 30, 60))["surface"].campaigns == {"a"}
     assert provenance.of(box(300, 300, 310, 310)) == {}
 
@@ -83,14 +87,27 @@ def test_object_across_two_flights_has_both_and_the_older_date() -> None:
 def test_one_unknown_date_or_flight_makes_the_whole_unknown() -> None:
     items = [item("dop", "a", "2022-05-01", WEST), item("dop", None, None, EAST)]
     across = Provenance(items, CRS, None).of(box(90, 40, 110, 60))["image"]
-    assert (across.campaigns, across.date) == (frozenset(), None)
+    assert (across.campaigns, across.since, across.shown) == (frozenset(), None, None)
 
 
 def test_sentinel2_shows_its_newest_used_date_and_compares_by_its_oldest() -> None:
     dates = ("2023-03-01", "2023-06-01", "2023-10-01")
     items = [item("sentinel-2-l2a", "s2", date, WEST) for date in dates]
     found = Provenance(items, CRS, {"2023-03-01", "2023-06-01"}).of(box(1, 1, 2, 2))["sentinel2"]
-    assert (found.since, found.date) == (dt.date(2023, 3, 1), dt.date(2023, 6, 1))
+    assert (found.since, found.shown) == (dt.date(2023, 3, 1), "2023-06-01")
+
+
+def test_image_of_a_year_shows_the_year_and_is_no_older_than_its_first_day() -> None:
+    year = item("dop", "a", None, WEST)
+    year["properties"] |= {"start_datetime": "2024-01-01T00:00:00Z", "end_datetime": "2024-12-31"}
+    found = Provenance([year], CRS, None).of(box(1, 1, 2, 2))["image"]
+    assert (found.since, found.shown) == (dt.date(2024, 1, 1), "2024")
+    assert leaf_on(found.months, Thresholds()) is None
+
+
+@pytest.mark.parametrize(("months", "leaves"), [({6, 7}, True), ({3}, False), ({4, 5}, None)])
+def test_trees_have_leaves_when_they_have_in_all_months(months: set[int], leaves: Any) -> None:
+    assert leaf_on(frozenset(months), Thresholds()) is leaves
 
 
 def test_footprint_in_longitude_and_latitude_is_moved_into_the_crs() -> None:
@@ -99,9 +116,8 @@ def test_footprint_in_longitude_and_latitude_is_moved_into_the_crs() -> None:
         "properties": {"cdi:product": "dop", "datetime": "2022-05-01T00:00:00Z"},
     }
     provenance = Provenance([degrees], CRS, None)
-    assert provenance.of(box(400_000, 5_700_000, 400_100, 5_700_100))["image"].date == dt.date(
-        2022, 5, 1
-    )
+    inside = provenance.of(box(400_000, 5_700_000, 400_100, 5_700_100))["image"]
+    assert inside.shown == "2022-05-01"
     assert provenance.of(box(600_000, 5_700_000, 600_100, 5_700_100)) == {}
 
 
@@ -135,3 +151,23 @@ def test_clusters_do_not_depend_on_what_stands_elsewhere() -> None:
         LIMITS,
     )  # fmt: skip
     assert [group.tolist() for group in alone] == [group.tolist() for group in both]
+
+
+def test_plot_of_a_grid_reaches_a_little_beyond_its_outermost_trees() -> None:
+    (plot,) = plots_of(grid(4, 4, 15.0), 18.0, 12.0)
+    # 45 m by 45 m of trees and 4 m around; between two trees of its edge the ground is drawn in.
+    assert 45 * 45 < plot.area < 53 * 53
+    assert plot.bounds == pytest.approx((-4.0, -4.0, 49.0, 49.0), abs=0.5)
+    assert trees_in(plot, grid(4, 4, 15.0)).all()
+
+
+def test_plot_leaves_out_the_hedge_that_touches_it() -> None:
+    orchard, hedge = grid(4, 4, 10.0), grid(10, 1, 6.0, east=40.0)
+    tops = np.concatenate([orchard, hedge])
+    (plot,) = plots_of(tops, 18.0, 12.0)
+    assert trees_in(plot, tops).tolist()[:16] == [True] * 16
+    assert trees_in(plot, hedge).sum() <= 1
+
+
+def test_row_of_trees_has_no_plot() -> None:
+    assert plots_of(grid(12, 1, 8.0), 18.0, 12.0) == []

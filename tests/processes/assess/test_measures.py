@@ -137,7 +137,7 @@ def test_image_shares_are_those_of_the_ground_between_crowns(tmp_path: Path) -> 
     crowns = np.array([box(5, 1, 7, 7)], dtype=object)
     everything = box(0, 0, 8, 8)
     view = view_of(everything, crowns, image)
-    found = image_evidence(everything, view, 7, limits)
+    found = image_evidence(everything, view, frozenset({7}), limits)
     assert found is not None
     assert (found.share, found.open_share, found.leaf_on) == (1.0, 0.5, True)
     # The crown with 1 m around it hides all soil but three cells at each of its rounded corners.
@@ -150,14 +150,14 @@ def test_image_without_infrared_gives_no_ndvi(tmp_path: Path) -> None:
     image = image_of(tmp_path, bands=3)
     everything = box(0, 0, 8, 8)
     view = view_of(everything, NONE, image)
-    found = image_evidence(everything, view, None, Thresholds())
+    found = image_evidence(everything, view, frozenset(), Thresholds())
     assert found is not None
     assert (found.green_share, found.open_share, found.leaf_on) == (None, None, None)
 
 
 def test_image_of_half_the_object_says_so(tmp_path: Path) -> None:
     view = view_of(box(0, 0, 16, 8), NONE, image_of(tmp_path))
-    found = image_evidence(box(0, 0, 16, 8), view, None, Thresholds())
+    found = image_evidence(box(0, 0, 16, 8), view, frozenset(), Thresholds())
     assert found is not None
     assert found.share == 0.5
 

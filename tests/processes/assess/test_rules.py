@@ -17,8 +17,7 @@ LIMITS = Thresholds()
 
 def flown(group: str, campaign: str | None, day: str | None) -> Source:
     date = dt.date.fromisoformat(day) if day else None
-    campaigns = frozenset([campaign] if campaign else [])
-    return Source(group, campaigns, date, date)
+    return Source(group, frozenset([campaign] if campaign else []), since=date, shown=day)
 
 
 SOURCES = {
@@ -32,7 +31,9 @@ ORCHARD = Surface(
     spacing_m=11.0, clark_evans=1.4, row_width_m=50.0,
 )  # fmt: skip
 NO_TREES = Surface(share=1.0, trees=0, trees_per_ha=0.0, cover=0.0)
-MEADOW = Image(1.0, ndvi_between=0.3, green_share=0.95, open_share=0.05, rough_share=0.3)
+MEADOW = Image(
+    1.0, ndvi_between=0.3, green_share=0.95, open_share=0.05, rough_share=0.3, leaf_on=True
+)
 EVEN_MEADOW = replace(MEADOW, rough_share=0.0)
 BARE = Image(1.0, ndvi_between=-0.1, green_share=0.05, open_share=0.95, rough_share=0.3)
 GRASS = Sentinel2(9.0, 9.0, 0.0, ndvi_p10=0.5, ndvi_p50=0.7, ndvi_p90=0.8)
@@ -43,7 +44,6 @@ BASE = Evidence(
     inventory_date=dt.date(2015, 6, 1), inventory_trees=40, surface=ORCHARD, image=MEADOW,
     sentinel2=GRASS, sources=SOURCES,
 )  # fmt: skip
-OLD = dt.date(2015, 6, 1)
 
 
 def surface(**changes: Any) -> dict[str, Any]:
@@ -92,6 +92,10 @@ CASES: list[tuple[str, dict[str, Any], str, str | None, set[str]]] = [
      {"image-missing"}),
     ("winter image", {"image": replace(MEADOW, leaf_on=False)}, "confirmed", None,
      {"image-leaf-off"}),
+    ("image of unknown month", {"image": replace(MEADOW, leaf_on=None)}, "confirmed", None,
+     {"image-season-unknown"}),
+    ("nothing but trees", {"sentinel2": None, "image": None}, "uncertain", None,
+     {"sentinel2-missing", "image-missing", "one-source-only"}),
     ("shifted", {"shift_m": 2.0}, "confirmed", None, {"registration-shift"}),
     ("no surface model", {"surface": None}, "uncertain", None, {"surface-missing"}),
     ("no surface model, field in two sources",
@@ -153,6 +157,15 @@ CASES: list[tuple[str, dict[str, Any], str, str | None, set[str]]] = [
     ("the orchard stands beside it",
      {**CLEARED, "surface": replace(NO_TREES, trees_nearby=20, density_nearby=70.0)},
      "rejected", "geometry-wrong", {"trees-nearby"}),
+    ("a much smaller orchard stands beside it",
+     {**CLEARED, "surface": replace(NO_TREES, trees_nearby=12, density_nearby=70.0)},
+     "rejected", "lost", set()),
+    ("cleared after the flight, a later image shows an even meadow", {"image": EVEN_MEADOW},
+     "uncertain", None, {"sources-disagree", "no-trees-in-image", "trees-enough"}),
+    ("an even image older than the trees",
+     {"image": EVEN_MEADOW,
+      "sources": {**SOURCES, "image": flown("image", "flight-0", "2020-07-01")}},
+     "confirmed", None, {"trees-enough"}),
 ]  # fmt: skip
 
 

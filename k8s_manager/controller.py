@@ -17,10 +17,11 @@ from k8s_manager import records
 from k8s_manager.backends.base import Backend, Observation, Waiting
 from k8s_manager.clearing import clear_up
 from k8s_manager.errors import CdiError, LeaseLost, StoreError
-from k8s_manager.execution import Execution, Means
+from k8s_manager.execution import Execution
 from k8s_manager.lease import Lease
 from k8s_manager.ledger import Ledger
 from k8s_manager.records import Job
+from k8s_manager.rounds import Means
 from k8s_manager.settings import Settings
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
@@ -73,7 +74,7 @@ class Controller:
         Raises:
             NoSuchJob: There is none of that id.
         """
-        job, shown = self._store.job(job_id), ""
+        job, shown = self._store.job(job_id, whole=False), ""
         try:
             while True:
                 if on_update is not None and job.updated != shown:
@@ -81,10 +82,10 @@ class Controller:
                     shown = job.updated
                 if job.finished_at_all:
                     self._settle_down()
-                    return job
+                    return self._store.job(job_id)
                 self.step()
                 self._backend.wait(self._pause())
-                job = self._store.job(job_id)
+                job = self._store.job(job_id, whole=False)
         finally:
             self.close()
 
@@ -99,9 +100,11 @@ class Controller:
             self._let_go()
         except StoreError as error:
             log.error("%s; trying again", error)
-            self._executions.clear()
-            self._wake = -1
-            time.sleep(PAUSE_S)
+            self._start_over()
+        except Exception:
+            # The controller must not die of anything: jobs would stand still without a word.
+            log.exception("this is a fault of the program; trying again")
+            self._start_over()
 
     def wake(self) -> None:
         """Make a waiting controller look now; may be called from any thread."""
@@ -147,6 +150,12 @@ class Controller:
         self._lease.epoch = None
         self._executions.clear()
         self._backend.forget()
+
+    def _start_over(self) -> None:
+        """Forget what may be wrong and read it again, after a pause."""
+        self._executions.clear()
+        self._wake = -1
+        time.sleep(PAUSE_S)
 
     def _look(self) -> None:
         """Find new jobs, requests to dismiss, and what is left of finished jobs."""

@@ -7,17 +7,16 @@ raised and nothing was changed. So an attempt is committed once, a job ends once
 from __future__ import annotations
 
 import time
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from k8s_manager import judge, records, schema
-from k8s_manager.backends.base import round_name
 from k8s_manager.database import Database
+from k8s_manager.history import History
 from k8s_manager.lease import Lease, guard
 from k8s_manager.records import Job, RoundRecord
 from k8s_manager.store import job_of
@@ -45,33 +44,6 @@ class Failure:
 
     problem: Mapping[str, Any]
     step: str | None = None
-
-
-@dataclass
-class History:
-    """All that is known of an unfinished job besides its record."""
-
-    states: dict[str, str] = field(default_factory=dict)
-    """State of each step; empty when the job was not planned yet."""
-    totals: dict[str, int] = field(default_factory=dict)
-    """Indexes of each step of which that is known."""
-    rounds: dict[str, RoundRecord] = field(default_factory=dict)
-    """By name."""
-    committed: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
-    """Step -> index -> outputs."""
-    judged: set[tuple[str, int, str]] = field(default_factory=set)
-    """Step, index and name of attempts that were judged."""
-    decided: dict[str, set[int]] = field(default_factory=dict)
-    """Name of a round -> its indexes of which an attempt was judged."""
-    verdicts: dict[tuple[str, int], Counter[str]] = field(default_factory=dict)
-    """How often each verdict fell on an index of a step."""
-
-    def note(self, key: tuple[str, int, str], number: int, verdict: str, job_id: str) -> None:
-        """Add a judged attempt: step, index and name, its round's number, the verdict."""
-        step, index, _name = key
-        self.judged.add(key)
-        self.decided.setdefault(round_name(job_id, step, number), set()).add(index)
-        self.verdicts.setdefault((step, index), Counter())[verdict] += 1
 
 
 @dataclass(frozen=True)
@@ -123,22 +95,9 @@ class Ledger:
 
     def load(self, job_id: str) -> tuple[Job, str | None, History]:
         """Return a job, how it is about to end, and its history."""
-        history = History()
         with self._database.read() as connection:
             row = connection.execute(select(_jobs).where(_jobs.c.id == job_id)).one()
-            for step in _of(connection, schema.steps, job_id):
-                history.states[step.step] = step.state
-                if step.total is not None:
-                    history.totals[step.step] = step.total
-                history.committed[step.step] = {}
-            for found in _of(connection, _rounds, job_id):
-                history.rounds[found.name] = _round(found)
-            for commit in _of(connection, schema.commits, job_id):
-                history.committed[commit.step][commit.idx] = commit.outputs
-            for found in _of(connection, schema.attempts, job_id):
-                key = (found.step, found.idx, found.attempt)
-                history.note(key, found.round, found.verdict, job_id)
-        return job_of(row), row.ending, history
+            return job_of(row), row.ending, History.read(connection, job_id)
 
     def plan(self, job_id: str, steps: Mapping[str, bool]) -> None:
         """Write down the steps of a job (step -> whether it is scattered), in their order."""
@@ -238,6 +197,8 @@ class Ledger:
             "status": outcome, "outcome": outcome, "message": message,
             "finished": now, "updated": now,
         }  # fmt: skip
+        if outcome != records.DISMISSED:
+            values["started"] = func.coalesce(_jobs.c.started, now)
         if successful:
             values |= {"progress": 100, "results": dict(results or {})}
         where = [_jobs.c.id == job_id, _jobs.c.outcome.is_(None)]
@@ -335,25 +296,6 @@ def _begin_ending(connection: Connection, job_id: str, failure: Failure) -> None
     )
     if failure.step is not None:
         _set_step(connection, job_id, failure.step, state="failed", finished=now)
-
-
-def _of(connection: Connection, table: Any, job_id: str) -> Any:
-    order = table.c.position if "position" in table.c else table.c.step
-    return connection.execute(select(table).where(table.c.job_id == job_id).order_by(order))
-
-
-def _round(row: Any) -> RoundRecord:
-    return RoundRecord(
-        job=row.job_id,
-        step=row.step,
-        round=row.round,
-        name=round_name(row.job_id, row.step, row.round),
-        indexes=row.indexes,
-        ram_mb=row.ram_mb,
-        not_before=row.not_before,
-        base=row.base,
-        open=row.open,
-    )
 
 
 def _set_step(connection: Connection, job_id: str, step: str, **values: Any) -> None:

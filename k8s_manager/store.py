@@ -28,6 +28,8 @@ from k8s_manager.records import (
 )
 
 _jobs = schema.jobs.c
+_LARGE = ("process", "request")
+_LIGHT = [column for column in schema.jobs.c if column.name not in _LARGE]
 
 
 class Store:
@@ -71,21 +73,24 @@ class Store:
             _bump(connection, "wake")
         return self.job(job_id)
 
-    def job(self, job_id: str) -> Job:
-        """Return a job.
+    def job(self, job_id: str, whole: bool = True) -> Job:
+        """Return a job; unless `whole`, with empty process and request, which may be large.
 
         Raises:
             NoSuchJob: There is none of that id.
         """
         with self.database.read() as connection:
-            return _job(connection, job_id)
+            return _job(connection, job_id, whole)
 
     def jobs(
         self, wanted: JobFilter | None = None, limit: int = 10, after: str | None = None
     ) -> JobPage:
-        """Return jobs, newest first, beginning behind the job whose id is `after`."""
+        """Return jobs, newest first, beginning behind the job whose id is `after`.
+
+        Process and request, which may be large, are empty in them.
+        """
         condition = _condition(wanted or JobFilter())
-        query = select(schema.jobs).where(condition)
+        query = select(*_LIGHT).where(condition)
         if after is not None:
             query = query.where(_jobs.id < after)
         with self.database.read() as connection:
@@ -257,11 +262,12 @@ class Store:
 
 def job_of(row: Row[Any]) -> Job:
     """Return the job that a row of `schema.jobs` holds."""
+    values = row._mapping
     return Job(
         id=row.id,
         process_id=row.process_id,
         process_version=row.process_version,
-        process=row.process,
+        process=values.get("process", {}),
         status=row.status,
         outcome=row.outcome,
         created=iso(row.created),
@@ -271,7 +277,7 @@ def job_of(row: Row[Any]) -> Job:
         progress=row.progress,
         message=row.message,
         owner=row.owner,
-        request=row.request,
+        request=values.get("request", {}),
         results=row.results,
         error=row.error,
         dismiss_requested=row.dismiss_requested,
@@ -287,8 +293,9 @@ def open_store(url: str, workspace: Path) -> Store:
     return store
 
 
-def _job(connection: Connection, job_id: str) -> Job:
-    row = connection.execute(select(schema.jobs).where(_jobs.id == job_id)).first()
+def _job(connection: Connection, job_id: str, whole: bool = True) -> Job:
+    query = select(schema.jobs) if whole else select(*_LIGHT)
+    row = connection.execute(query.where(_jobs.id == job_id)).first()
     if row is None:
         raise NoSuchJob(f"there is no job {job_id!r}")
     return job_of(row)

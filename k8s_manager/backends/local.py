@@ -32,6 +32,7 @@ LOCK = ".lock"
 _COMPILED = importlib.util.cache_from_source(step_runner.__file__)
 _RUNNER = _COMPILED if Path(_COMPILED).exists() else step_runner.__file__
 """Compiled, if that could be written: compiling it anew costs 20 ms for every attempt."""
+_EXPECTED = {"exit_code", "signal", "reason", "outputs", "error"}
 _KILL_AFTER_S = step_runner.GRACE_S + 3.0
 _NETWORK_VARIABLES = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
@@ -255,12 +256,14 @@ class LocalBackend:
         ]  # fmt: skip
 
     def _look(self, run: _Run) -> None:
-        """Find out whether an attempt has ended; `attempt.json` may appear while we look."""
+        """Find out whether an attempt has ended.
+
+        The lock is asked first: while it is held, a file called ``attempt.json`` can only have been
+        written by the program, and the runner will replace it.
+        """
+        if _locked(run.folder):
+            return
         document = _document(run.folder)
-        if document is None:
-            if _locked(run.folder):
-                return
-            document = _document(run.folder)
         _forget_pidfd(run)
         state, reason = (base.ENDED, "") if document else (base.GONE, "killed")
         if document is None:
@@ -387,11 +390,13 @@ def _pid(folder: Path) -> int | None:
 
 
 def _document(folder: Path) -> dict[str, Any] | None:
+    """Return what the runner wrote; None when it wrote nothing, or what is there is not its."""
     try:
-        document: dict[str, Any] = json.loads((folder / "attempt.json").read_bytes())
-    except FileNotFoundError:
+        document = json.loads((folder / "attempt.json").read_bytes())
+    except (FileNotFoundError, ValueError):
         return None
-    return document
+    valid = isinstance(document, dict) and set(document) >= _EXPECTED
+    return document if valid else None
 
 
 def _forget_pidfd(run: _Run) -> None:

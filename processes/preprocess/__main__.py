@@ -48,8 +48,8 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--use-unclassified", action="store_true", help="SCL 7 counts as clear")
     p.add_argument("--cloud-radius", type=float, default=60.0, help="metres around clouds")
     p.add_argument("--bare-ndvi", type=float, default=0.3, help="bare soil lies below")
-    p.add_argument("--spring-months", type=_months, default=(3, 4, 5), help="3,4,5")
-    p.add_argument("--autumn-months", type=_months, default=(9, 10, 11), help="9,10,11")
+    p.add_argument("--spring-months", type=_months, default=[3, 4, 5], help="3,4,5")
+    p.add_argument("--autumn-months", type=_months, default=[9, 10, 11], help="9,10,11")
     p.add_argument("--image-margin", type=float, default=20.0, help="metres around objects")
     p.add_argument("--image-resolution", type=float, default=0.2, help="metres; 0: as it is")
     p.add_argument("--max-shift", type=float, default=1.0, help="metres between nDOM and image")
@@ -102,8 +102,8 @@ def _sentinel2(
             args.use_unclassified,
             args.cloud_radius,
             args.bare_ndvi,
-            args.spring_months,
-            args.autumn_months,
+            tuple(args.spring_months),
+            tuple(args.autumn_months),
         )
         grid = CellGrid.covering(batch.core, CELL, batch.crs)
         if not grid.rows or not grid.cols:
@@ -209,8 +209,8 @@ def _missing(document: dict[str, Any], objects: Sequence[InventoryObject]) -> li
     return missing
 
 
-def _months(text: str) -> tuple[int, ...]:
-    months = tuple(int(part) for part in text.split(",") if part)
+def _months(text: str) -> list[int]:
+    months = [int(part) for part in text.split(",") if part]
     if not all(1 <= month <= 12 for month in months):
         raise argparse.ArgumentTypeError(f"months are 1 to 12, got {text!r}")
     return months

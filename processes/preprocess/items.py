@@ -47,12 +47,18 @@ class Scene:
 
 @dataclass(frozen=True)
 class Orthophoto:
-    """One orthophoto tile; `bands` are names in the file's order, empty when the item is silent."""
+    """One orthophoto tile.
+
+    `date` is the day of the flight, if it is known; `since` what is known of its time (a year's
+    first day), good for putting tiles in order. `bands` are names in the file's order, empty when
+    the item is silent.
+    """
 
     id: str
     path: Path
     claim: Claim
     date: str | None
+    since: str
     campaign: str | None
     bands: tuple[str, ...] = ()
 
@@ -117,12 +123,13 @@ def orthophotos(items: Sequence[dict[str, Any]], files: Sequence[Path]) -> list[
                 item["id"],
                 asset.path,
                 asset.claim,
-                acquisition.get("date") or _day(item),
+                acquisition.get("date"),
+                acquisition.get("date") or _day(item) or "",
                 acquisition.get("campaign"),
                 tuple(_band_name(band) for band in data.get("bands", data.get("eo:bands", []))),
             )
         )
-    return sorted(found, key=lambda tile: (tile.date or "", tile.id))
+    return sorted(found, key=lambda tile: (tile.since, tile.id))
 
 
 def _of_product(items: Sequence[dict[str, Any]], product: str) -> list[dict[str, Any]]:

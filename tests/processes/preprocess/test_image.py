@@ -114,6 +114,16 @@ def test_the_newer_of_two_overlapping_tiles_covers_the_older_where_it_has_an_ima
     assert document["image"]["dates"] == ["2020-05-01", "2023-05-01"]
 
 
+def test_of_an_image_whose_day_is_unknown_no_day_is_claimed() -> None:
+    tiles = [tile("a_new.tif", np.full((4, 1000, 1000), 9, np.uint8)), tile("b_old.tif")]
+    items = [photo_item(path, None) for path in tiles]
+    for item, year in zip(items, ("2023", "2020"), strict=True):
+        item["properties"]["start_datetime"] = f"{year}-01-01T00:00:00Z"
+    document = run_on(tiles, {"o": OBJECT}, items=items)
+    assert document["image"]["date"] is None
+    assert (pixels()[:, 130:220, 80:170] == 9).all()  # the newer year still covers the older
+
+
 def test_an_image_without_infrared_has_three_bands() -> None:
     document = run_on([tile(data=coordinates(3))], {"o": OBJECT})
     assert document["image"]["bands"] == ["red", "green", "blue"]

@@ -24,6 +24,7 @@ from processes.preprocess.registration import (
 from processes.raster import open_raster, read_mosaic
 
 MARGIN = 10.0  # metres around an object's bounding box
+REACH = 300.0  # metres from an object's home; more of a huge object tells no more and takes memory
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def registration(
     for item in objects:
         if not core.owns(*item.home):
             continue
-        told = _evidence(item.around(MARGIN), surface, picture)
+        told = _evidence(_surroundings(item), surface, picture)
         if told is not None:
             found[item.id] = told
     if not found:
@@ -130,6 +131,16 @@ def onto_cells(
         total = _blocks(np.where(valid, part[index], 0), rows, cols)
         np.divide(total, number, out=cells[index], where=number > 0)
     return cells
+
+
+def _surroundings(item: InventoryObject) -> Bounds:
+    box, (x, y) = item.around(MARGIN), item.home
+    return Bounds(
+        max(box.left, x - REACH),
+        max(box.bottom, y - REACH),
+        min(box.right, x + REACH),
+        min(box.top, y + REACH),
+    )
 
 
 def _evidence(area: Bounds, surface: Surface, picture: Picture) -> Evidence | None:

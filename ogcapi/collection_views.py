@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from flask import Blueprint, Response, current_app, request
 from pygeoapi import api as pygeoapi_core
 from pygeoapi.api import APIRequest, itemtypes
 
-from ogcapi import negotiation, pages
+from ogcapi import compat, negotiation, pages
 from ogcapi.coverage import CoverageError, coverage_response
 from ogcapi.documents import reply
 from ogcapi.problems import Problem
@@ -160,8 +159,9 @@ def _call(
     """Call a pygeoapi function for JSON and return its document and the headers worth keeping."""
     pygeoapi_request = APIRequest.from_flask(request, published.api.locales)
     pygeoapi_request._format = "json"
-    headers, status, body = function(published.api, pygeoapi_request, *args)
-    document = json.loads(body)
+    headers, status, document = function(published.api, pygeoapi_request, *args)
+    if function is not itemtypes.get_collection_items:  # pages of our provider are plain already
+        document = compat.plain(document)
     if status >= 400:
         raise Problem(status, document.get("code", "Error"), document.get("description", ""))
     _without_foreign_formats(document)

@@ -1,16 +1,20 @@
 """The only module that knows how pygeoapi 0.21 and 0.24 differ, and what is replaced in both.
 
-pygeoapi moves a bbox by two corners only and builds a new transformer for every request; `install`
-puts our own functions in their place.
+pygeoapi moves a bbox by two corners only, builds a new transformer for every request, and turns
+documents into text that we would have to parse again (0.24 also writes ``&lt;`` for ``<`` into it);
+`install` puts our own functions in their place.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pygeoapi
+from pygeoapi import api as core
+from pygeoapi import linked_data, util
 from pygeoapi.api import itemtypes
 
 from ogcapi import crs
@@ -22,7 +26,7 @@ except ImportError:  # before 0.22
 
 VERSION = tuple(int(part) for part in pygeoapi.__version__.split(".")[:2])
 
-__all__ = ["VERSION", "CrsTransformSpec", "install"]
+__all__ = ["VERSION", "CrsTransformSpec", "install", "plain"]
 
 
 def install() -> None:
@@ -32,6 +36,19 @@ def install() -> None:
             raise RuntimeError(f"pygeoapi {pygeoapi.__version__} has no itemtypes.{name}")
     itemtypes.transform_bbox = crs.transform_bbox
     itemtypes.create_crs_transform_spec = _transform_spec
+    for module in (core, linked_data, util, *core.all_apis().values()):
+        if hasattr(module, "to_json"):  # bound by name when the module was imported
+            module.to_json = _unchanged
+
+
+def plain(document: Any) -> Any:
+    """Return a document of pygeoapi with dates and the like as text."""
+    return json.loads(json.dumps(document, default=util.json_serial))
+
+
+def _unchanged(document: Any, pretty: bool = False) -> Any:
+    """Stand where pygeoapi makes text of its documents: the views do that, once."""
+    return document
 
 
 def _transform_spec(provider: Mapping[str, Any], wanted: str | None = None) -> Any:

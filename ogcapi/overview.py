@@ -55,7 +55,7 @@ def show_summary(console: Console, summary: dict[str, Any], seconds: float) -> N
         for reason, number in (objects.get("by_verdict_reason", {}).get(verdict) or {}).items():
             table.add_row("", reason, str(number))
     console.print(table)
-    area = float(summary["area_km2"])
+    area = float(summary.get("run_area_km2") or summary["area_km2"])
     cost = f", {seconds / area:.1f} core-seconds per km²" if area and seconds else ""
     console.print(
         f"{summary['trees']} trees, {summary['candidates']} candidates, {area:.2f} km²{cost}",

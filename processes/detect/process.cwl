@@ -1,6 +1,6 @@
 cwlVersion: v1.2
 class: CommandLineTool
-$namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/", cdi: "urn:cdi-nrw:cwl#"}
+$namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: detect
 label: Detect tree crowns
 s:alternateName: Baumkronen erkennen

@@ -49,7 +49,7 @@ def write_outputs(
     write_json(
         Path("cwl.output.json"),
         {
-            "area": _file("area.geojson"),
+            "run_area": _file("area.geojson"),
             "batches": records,
             "items": _file("items.json"),
             "missing": _file("missing.json"),

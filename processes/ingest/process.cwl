@@ -3,7 +3,6 @@ class: CommandLineTool
 $namespaces:
   ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/"
   s: "https://schema.org/"
-  cdi: "urn:cdi-nrw:cwl#"
 id: ingest
 label: Find and fetch input data
 s:alternateName: Eingangsdaten bereitstellen
@@ -42,7 +41,10 @@ inputs:
     inputBinding:
       prefix: --area
     ogc:schema: |
-      {"allOf": [{"format": "geojson-geometry"}], "contentMediaType": "application/geo+json"}
+      {"contentMediaType": "application/geo+json", "oneOf": [
+        {"type": "object", "format": "geojson-geometry"},
+        {"type": "object", "format": "geojson-feature"},
+        {"type": "object", "format": "geojson-feature-collection"}]}
   bbox:
     type:
       - "null"
@@ -171,7 +173,7 @@ outputs:
       glob: objects.gpkg
     ogc:schema: |
       {"contentMediaType": "application/geopackage+sqlite3"}
-  area:
+  run_area:
     type: File
     label: Area of the run
     doc: GeoJSON in the run's CRS, which its `crs` member names.

@@ -1,6 +1,6 @@
 cwlVersion: v1.2
 class: Workflow
-$namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/", cdi: "urn:cdi-nrw:cwl#"}
+$namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: orchard-monitoring
 label: Monitor meadow orchards
 s:alternateName: Streuobstwiesen überprüfen
@@ -22,7 +22,10 @@ inputs:
     label: Area
     doc: Polygon of the run as GeoJSON, in longitude and latitude unless it has a crs member.
     ogc:schema: |
-      {"type": "object", "format": "geojson-geometry", "contentMediaType": "application/geo+json"}
+      {"contentMediaType": "application/geo+json", "oneOf": [
+        {"type": "object", "format": "geojson-geometry"},
+        {"type": "object", "format": "geojson-feature"},
+        {"type": "object", "format": "geojson-feature-collection"}]}
   bbox:
     type:
       - "null"
@@ -105,7 +108,7 @@ steps:
       crs: crs
       batch_size: batch_size
       source_config: source_config
-    out: [items, batches, objects, area, missing]
+    out: [items, batches, objects, run_area, missing]
   preprocess:
     run: ../preprocess/process.cwl
     scatter: batch
@@ -124,7 +127,7 @@ steps:
     run: ../assess/process.cwl
     in:
       inventory: ingest/objects
-      area: ingest/area
+      area: ingest/run_area
       items: ingest/items
       period: period
       crowns: detect/crowns
@@ -142,7 +145,7 @@ steps:
       surface: detect/surface
       sentinel2: {source: preprocess/sentinel2, pickValue: all_non_null}
       items: ingest/items
-      area: ingest/area
+      area: ingest/run_area
       missing: ingest/missing
       dataset: dataset
       period: period

@@ -822,7 +822,12 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """Run `main` and end this process at once: ``attempt.json`` was the last act."""
     code = main()
     sys.stdout.flush()
-    os._exit(code)  # no tidying up: attempt.json was the last act
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    run()

@@ -21,12 +21,13 @@ from processes.assess.evidence_sentinel2 import sentinel2_evidence
 from processes.assess.evidence_surface import shape_of
 from processes.assess.gathered import Gathered
 from processes.assess.objects import Assessor
-from processes.assess.plots import EDGE, plots_of, trees_in
+from processes.assess.plots import EDGE, plots_of, trees_in, wide_parts
 from processes.assess.thresholds import Thresholds
 from processes.assess.trees import Stems
 from processes.assess.votes import cast
 from processes.grid import Bounds
 
+HOUSE_AREA = 60.0  # m2; smaller raised flat areas are sheds, bales or flat crowns
 GAP = 5.0  # metres kept from inventory objects, whose edge is drawn only so well
 
 
@@ -51,33 +52,44 @@ def find_candidates(
     """Return the candidates whose centre lies in `area`, from west to east."""
     limits = assessor.limits
     order = np.lexsort((stems.tops[:, 1], stems.tops[:, 0]))
-    tops, areas = stems.tops[order], stems.areas[order]
-    usable = (~stems.in_object & (stems.heights <= limits.candidate_max_height))[order]
+    tops, areas, heights = stems.tops[order], stems.areas[order], stems.heights[order]
+    usable = ~stems.in_object[order] & (heights <= limits.candidate_max_height)
     stand = Limits(limits.candidate_link, limits.max_density, limits.max_cover, limits.min_trees)
     found = []
     for group in clusters_of(tops, areas, stand):
         members = group[usable[group]]
         if len(members) < limits.min_trees:
             continue
-        for plot in _plots(tops[members], assessor):
+        for plot in _plots(tops[members], gathered, assessor):
             inside = members[trees_in(plot, tops[members])]
+            if len(inside) < limits.min_trees:
+                continue
+            if np.percentile(heights[inside], 90) < limits.plantation_height:
+                continue  # a plantation or nursery
             candidate = _judge(plot, tops[inside], areas[inside], gathered, limits)
             if candidate is not None and _home(plot, area):
                 found.append(candidate)
     return sorted(found, key=lambda item: item.polygon.centroid.coords[0])
 
 
-def _plots(tops: NDArray[np.float64], assessor: Assessor) -> list[Any]:
-    """Return the ground of a group of trees without the inventory's objects, in parts."""
+def _plots(tops: NDArray[np.float64], gathered: Gathered, assessor: Assessor) -> list[Any]:
+    """Return the ground of a group of trees without inventory objects and gardens, in parts."""
     limits = assessor.limits
     parts: list[Any] = []
     for plot in plots_of(tops, limits.candidate_link, limits.min_width):
+        houses = _houses(plot.buffer(limits.candidate_house_distance), gathered)
+        gardens: Any = shapely.union_all(houses).buffer(limits.candidate_house_distance)
         near = np.sort(assessor.index.query(plot.buffer(GAP)))
-        if len(near):
-            objects: Any = shapely.union_all(assessor.polygons[near])
-            plot = plot.difference(objects.buffer(GAP, quad_segs=4))
-        parts += shapely.get_parts(plot).tolist()
+        objects: Any = shapely.union_all(assessor.polygons[near])
+        taken = shapely.union_all([gardens, objects.buffer(GAP, quad_segs=4)])
+        parts += wide_parts(plot.difference(taken), limits.min_width)
     return [part for part in parts if part.area >= limits.candidate_min_area]
+
+
+def _houses(ground: Any, gathered: Gathered) -> NDArray[Any]:
+    structures = gathered.read_structures(Bounds(*ground.bounds)).geometry.array
+    polygons = np.asarray(structures)
+    return polygons[shapely.area(polygons) >= HOUSE_AREA] if len(polygons) else polygons
 
 
 def _judge(
@@ -88,8 +100,6 @@ def _judge(
     limits: Thresholds,
 ) -> Candidate | None:
     """Return the candidate, or None where something speaks against an orchard."""
-    if len(tops) < limits.min_trees:
-        return None
     density = len(tops) / plot.area * 10_000
     cover = min(float(crown_areas.sum()) / plot.area, 1.0)
     elongation, width = shape_of(plot)
@@ -99,7 +109,6 @@ def _judge(
         or not limits.min_cover <= cover <= limits.max_cover
         or elongation > limits.max_elongation
         or min(width, row + 2 * EDGE) < limits.min_width
-        or _built(plot, gathered) >= limits.max_structure_share
     ):
         return None
     metrics = sentinel2_evidence(plot, gathered.sentinel2, limits.min_pixels)
@@ -139,14 +148,6 @@ def _ground(
     if grassland:
         return grassland, ("trees-enough", "grassland-from-sentinel2")
     return grassland, ("trees-enough", "sentinel2-weak" if metrics else "sentinel2-missing")
-
-
-def _built(plot: Any, gathered: Gathered) -> float:
-    frame = gathered.read_structures(Bounds(*plot.bounds))
-    polygons = np.asarray(frame.geometry.array)
-    if not len(polygons):
-        return 0.0
-    return float(shapely.union_all(polygons).intersection(plot).area / plot.area)
 
 
 def _score(

@@ -9,13 +9,14 @@ import shapely
 from numpy.typing import NDArray
 
 EDGE = 4.0  # metres of ground around the outermost trees
+ONE_ROW = 2 * EDGE + 2.0  # metres; what is narrower holds one row of trees
 
 
 def plots_of(tops: NDArray[np.float64], link: float, min_width: float) -> list[Any]:
     """Return the polygons around trees that stand at most `link` metres apart.
 
-    Parts narrower than `min_width` metres, such as hedges and rows of trees, are left out; so an
-    orchard that a hedge touches keeps its own shape.
+    Parts narrower than `min_width` metres or with one row of trees only, such as hedges, are left
+    out; so an orchard that a hedge touches keeps its own shape.
 
     Args:
         tops: Shape (n, 2), metres.
@@ -28,7 +29,13 @@ def plots_of(tops: NDArray[np.float64], link: float, min_width: float) -> list[A
     # Four trees at the corners of a square with sides of one link: its middle is 0.71 links away.
     reach = 0.75 * link
     ground = points.buffer(reach, quad_segs=4).buffer(EDGE - reach, quad_segs=4)
-    wide = ground.buffer(-min_width / 2, quad_segs=4).buffer(min_width / 2, quad_segs=4)
+    return wide_parts(ground, min_width)
+
+
+def wide_parts(ground: Any, min_width: float) -> list[Any]:
+    """Return the polygons of `ground` without what is narrower than `min_width` metres or a row."""
+    narrow = max(min_width, ONE_ROW) / 2
+    wide = ground.buffer(-narrow, quad_segs=4).buffer(narrow, quad_segs=4)
     parts = shapely.get_parts(shapely.set_precision(wide, 0.01))
     return [part for part in parts if part.geom_type == "Polygon" and not part.is_empty]
 

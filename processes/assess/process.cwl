@@ -212,7 +212,7 @@ inputs:
       {"minimum": 50, "maximum": 5000}
   max_structure_share:
     type: double
-    default: 0.2
+    default: 0.1
     label: Built share
     doc: "Buildings and other raised flat areas on this share of an object speak against an orchard. Unit: share."
     inputBinding: {prefix: --max-structure-share}
@@ -404,12 +404,20 @@ inputs:
       {"minimum": 100, "maximum": 1000000}
   candidate_link:
     type: double
-    default: 18.0
+    default: 20.0
     label: Distance of linked trees
     doc: "Trees up to so far apart belong to one candidate. Unit: m."
     inputBinding: {prefix: --candidate-link}
     ogc:schema: |
       {"minimum": 3, "maximum": 50}
+  candidate_house_distance:
+    type: double
+    default: 15.0
+    label: Distance to buildings
+    doc: "Ground nearer to a raised flat area of at least 60 m2 is garden and no part of a candidate. Unit: m."
+    inputBinding: {prefix: --candidate-house-distance}
+    ogc:schema: |
+      {"minimum": 0, "maximum": 100}
   candidate_max_height:
     type: double
     default: 18.0

@@ -33,7 +33,7 @@ class Thresholds:
     wood_height: float = _threshold(15.0, "Closed stands of this median height are wood [m]")
     plantation_height: float = _threshold(4.0, "Dense stands below this height are planted [m]")
     plantation_density: float = _threshold(400.0, "Density of a plantation [trees/ha]")
-    max_structure_share: float = _threshold(0.2, "Built share that speaks against [share]")
+    max_structure_share: float = _threshold(0.1, "Built share that speaks against [share]")
     nearby_distance: float = _threshold(30.0, "Search for a misplaced orchard around [m]")
     min_height: float = _threshold(2.5, "Lowest tree height, as in detection [m]")
     min_low_growth: float = _threshold(0.02, "Growth of 1 m to min-height: young trees [share]")
@@ -61,7 +61,8 @@ class Thresholds:
     building_range: float = _threshold(0.2, "Sealed ground: yearly range below [NDVI]")
     # candidates
     candidate_min_area: float = _threshold(2500.0, "Smallest candidate [m2]")
-    candidate_link: float = _threshold(18.0, "Trees up to so far apart belong together [m]")
+    candidate_link: float = _threshold(20.0, "Trees up to so far apart belong together [m]")
+    candidate_house_distance: float = _threshold(15.0, "Ground nearer to a building is garden [m]")
     candidate_max_height: float = _threshold(18.0, "Tallest tree of a candidate [m]")
 
     def as_dict(self) -> dict[str, float]:

@@ -61,9 +61,10 @@ def test_cwltool_and_the_command_line_give_the_same_files(tmp_path, request_file
         *("--source-config", tmp_path / "sources.yml", "--sources", "surface"),
     )
     assert code == EXIT_DONE
-    for name in ("items.json", "objects.gpkg", "area.geojson", "missing.json"):
+    for output in ("items", "objects", "run_area", "missing"):
+        name = outputs[output]["basename"]
         own = (tmp_path / "own" / name).read_bytes()
-        assert Path(outputs[name.split(".")[0]]["path"]).read_bytes() == own, name
+        assert Path(outputs[output]["path"]).read_bytes() == own, name
     assert read(batch["items"]["path"]) == read(tmp_path / "own" / "items-b342_5700.json")
 
 

@@ -68,7 +68,7 @@ class Attempt:
     document: Mapping[str, Any] | None = None
     """``attempt.json``, when ended."""
     reason: str = ""
-    """Why it is gone, as far as that is known: ``killed``, ``node-lost``, ``evicted``..."""
+    """Why it is gone, as a sentence, as far as that is known."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ for one that started later: ``attempt.json`` there -> ended; lock held -> runnin
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -28,6 +29,9 @@ from k8s_manager.backends.base import Attempt, Observation, Round, RoundState, W
 from k8s_manager.settings import Settings
 
 LOCK = ".lock"
+RUNNER_LOG = "runner.log"
+FREE_BYTES = 1_000_000
+"""Space that must be free before a step starts: for its logs and its ``attempt.json``."""
 _RUNNER = (
     "import sys; "
     f"sys.path.append({str(Path(step_runner.__file__).parent)!r}); "
@@ -213,24 +217,39 @@ class LocalBackend:
             try:
                 self._start(chosen, chosen.pending[0])
             except OSError as error:
-                self._obstacle = Waiting("queue", f"a step cannot be started: {error}")
+                self._obstacle = Waiting("quota", f"a step cannot be started: {error.strerror}")
                 return
             self._obstacle = None
             chosen.pending.pop(0)
 
     def _start(self, submitted: _Submitted, index: int) -> None:
-        """Start the runner of an attempt; the lock is held before the runner exists."""
+        """Start the runner of an attempt.
+
+        Raises:
+            OSError: It cannot be started; nothing is left of the attempt.
+        """
         round_ = submitted.round
-        name = f"r{round_.number}-{secrets.token_hex(4)}"
-        folder = round_.index_folder(index) / name
+        folder = round_.index_folder(index) / f"r{round_.number}-{secrets.token_hex(4)}"
+        if _free_bytes(self._workspace) < FREE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._workspace))
         folder.mkdir(parents=True)
+        try:
+            child = self._spawn(round_, index, folder)
+        except OSError:
+            _remove_unstarted(folder)
+            raise
+        self._children.add(child)
+        submitted.runs[index].append(_Run(round_, index, folder, _pidfd(child)))
+
+    def _spawn(self, round_: Round, index: int, folder: Path) -> int:
+        """Return the id of a new runner; the lock is held before it exists."""
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             os.set_inheritable(lock, True)
-            child = os.posix_spawn(
+            return os.posix_spawn(
                 sys.executable,
-                self._command(round_, index, name, lock),
+                self._command(round_, index, folder.name, lock),
                 _environment(round_),
                 setsid=True,
                 setsigmask=[],
@@ -238,14 +257,12 @@ class LocalBackend:
                 file_actions=[
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, "/dev/null", os.O_WRONLY, 0),
-                    (os.POSIX_SPAWN_OPEN, 2, str(folder / "runner.log"),
+                    (os.POSIX_SPAWN_OPEN, 2, str(folder / RUNNER_LOG),
                      os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),
                 ],
             )  # fmt: skip
         finally:
             os.close(lock)
-        self._children.add(child)
-        submitted.runs[index].append(_Run(round_, index, folder, os.pidfd_open(child)))
 
     def _command(self, round_: Round, index: int, name: str, lock: int) -> list[str]:
         return [
@@ -267,7 +284,7 @@ class LocalBackend:
             return
         document = _document(run.folder)
         _forget_pidfd(run)
-        state, reason = (base.ENDED, "") if document else (base.GONE, "killed")
+        state, reason = (base.ENDED, "") if document else (base.GONE, _last_words(run.folder))
         if document is None:
             kill_leftovers([run.folder])
         name = run.folder.name
@@ -289,11 +306,8 @@ class LocalBackend:
             pid = _pid(run.folder)
             if pid is None:
                 return False
-            try:
-                run.pidfd = os.pidfd_open(pid)
-            except OSError:
-                return False
-        return True
+            run.pidfd = _pidfd(pid)
+        return run.pidfd is not None
 
     def _stop(self, folder: Path) -> None:
         """Ask a runner to stop, and kill it when it has not done so in time."""
@@ -306,9 +320,8 @@ class LocalBackend:
         pid = _pid(folder)
         if pid is None:
             return
-        try:
-            pidfd = os.pidfd_open(pid)
-        except OSError:
+        pidfd = _pidfd(pid)
+        if pidfd is None:
             return
         try:
             if _locked(folder):  # so the id still is the runner's
@@ -360,9 +373,14 @@ def _never_started(folder: Path) -> bool:
     """Tell whether a controller died between making the folder and starting the runner."""
     if _locked(folder) or _pid(folder) is not None or (folder / "attempt.json").exists():
         return False
-    for name in (LOCK, "runner.log"):
-        (folder / name).unlink(missing_ok=True)
+    return _remove_unstarted(folder)
+
+
+def _remove_unstarted(folder: Path) -> bool:
+    """Remove the folder of an attempt whose runner never ran; True when it is gone."""
     try:
+        for name in (LOCK, RUNNER_LOG):
+            (folder / name).unlink(missing_ok=True)
         folder.rmdir()
     except OSError:
         return False
@@ -389,6 +407,28 @@ def _pid(folder: Path) -> int | None:
     except OSError:
         return None
     return int(text) if text.endswith("\n") else None
+
+
+def _pidfd(pid: int) -> int | None:
+    """Return a descriptor of a process, which tells of its end; None when it cannot be had."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
+
+
+def _last_words(folder: Path) -> str:
+    """Return why a runner died, if it said so."""
+    try:
+        lines = (folder / RUNNER_LOG).read_text(errors="replace").strip().splitlines()
+    except OSError:
+        lines = []
+    return f"its runner failed: {lines[-1][:300]}" if lines else "it ended without a word"
+
+
+def _free_bytes(folder: Path) -> int:
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
 
 
 def _document(folder: Path) -> dict[str, Any] | None:

@@ -76,7 +76,7 @@ def test_killed_at_any_instant(installation: Installation, seed: int) -> None:
     check(installation, job, "5")
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_killed_while_publishing(installation: Installation, seed: int) -> None:
     home = installation.settings.home
     installation.run("release", {"name": "a"})

@@ -89,15 +89,6 @@ class Gathered:
             max(extent.top for extent in found),
         )
 
-    def registration(self, x: float, y: float) -> dict[str, Any]:
-        """Return how the surface lies to the image in the batch that owns the point."""
-        path = self.surface.file_at(x, y) if self.surface else None
-        if path is None:
-            return {}
-        notes = self.prepared.get(path.stem.removeprefix("ndom-"), {})
-        registration = notes.get("registration") or {}
-        return dict(registration)
-
     def dates_used(self) -> set[str] | None:
         """Return the Sentinel-2 dates that entered the metrics; None when no file tells."""
         found = [notes["sentinel2"] for notes in self.prepared.values() if notes.get("sentinel2")]

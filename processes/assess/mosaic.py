@@ -48,13 +48,6 @@ class Mosaic:
         while self._open:
             self._open.popitem()[1][1].close()
 
-    def file_at(self, x: float, y: float) -> Path | None:
-        """Return the file that holds the point, or None."""
-        for path, bounds in zip(self.paths, self.bounds, strict=True):
-            if bounds.owns(x, y):
-                return path
-        return None
-
     def read(
         self, bounds: Bounds, bands: Sequence[int], step: int = 1
     ) -> tuple[NDArray[np.float32], Any] | None:

@@ -24,6 +24,7 @@ from processes.assess.evidence_surface import Crowns, shape_of, surface_evidence
 from processes.assess.gathered import Gathered
 from processes.assess.inventory import inventory_date
 from processes.assess.provenance import Provenance
+from processes.assess.registration import Registration
 from processes.assess.rules import Decision, decide
 from processes.assess.thresholds import Thresholds
 from processes.grid import Bounds
@@ -82,6 +83,12 @@ class Assessor:
         self.gathered, self.provenance, self.limits = gathered, provenance, limits
         self.end, self.default_date = end, default_date
         self.index = shapely.STRtree(self.polygons)
+        self.points = np.asarray(shapely.point_on_surface(self.polygons))
+        places = {
+            object_id: (point.x, point.y)
+            for object_id, point in zip(objects["object_id"], self.points, strict=True)
+        }
+        self.registration = Registration(gathered.prepared.values(), places)
         self.trees = Trees()
 
     def judge(self) -> Iterator[Judged]:
@@ -101,7 +108,8 @@ class Assessor:
     def _judge(self, member: int, crowns: Crowns, structures: NDArray[Any]) -> Judged:
         polygon, limits = self.polygons[member], self.limits
         sources = self.provenance.of(polygon)
-        shift = self._shift(polygon)
+        home = self.points[member]
+        shift = self.registration.shift(home.x, home.y, limits.max_shift)
         months = sources.get("image", Source("image")).months
         seen = shapely.dwithin(crowns.polygons, polygon, images.MARGIN)
         moved: NDArray[Any] = shapely.transform(
@@ -156,14 +164,6 @@ class Assessor:
         return Crowns(
             crowns.ids, crowns.polygons, crowns.tops, crowns.heights, crowns.flatness, is_tree
         )
-
-    def _shift(self, polygon: Any) -> tuple[float, float]:
-        """Return how far the surface lies east and north of the image here, metres."""
-        home = polygon.representative_point()
-        registration = self.gathered.registration(home.x, home.y)
-        if registration.get("status") != "shifted":
-            return 0.0, 0.0
-        return float(registration["dx_m"]), float(registration["dy_m"])
 
     def _others(self, member: int) -> Any:
         reach = self.polygons[member].buffer(self.limits.nearby_distance)

@@ -262,7 +262,7 @@ inputs:
     type: double
     default: 1.5
     label: Noted shift
-    doc: "A greater shift of the surface model against the image is named among the reasons. Unit: m."
+    doc: "From this shift of the surface model against the image on, it is corrected and named among the reasons. Unit: m."
     inputBinding: {prefix: --max-shift}
     ogc:schema: |
       {"minimum": 0, "maximum": 20}

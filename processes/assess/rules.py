@@ -115,7 +115,7 @@ def _seen(evidence: Evidence, votes: Votes, limits: Thresholds) -> set[str]:
         "too-small": evidence.area_m2 < limits.min_area,
         "elongated": evidence.elongation > limits.max_elongation
         or evidence.width_m < limits.min_width,
-        "registration-shift": evidence.shift_m is not None and evidence.shift_m > limits.max_shift,
+        "registration-shift": evidence.shift_m is not None and evidence.shift_m >= limits.max_shift,
         "image-leaf-off": evidence.image is not None and evidence.image.leaf_on is False,
         "image-season-unknown": evidence.image is not None and evidence.image.leaf_on is None,
     }

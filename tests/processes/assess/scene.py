@@ -125,8 +125,9 @@ def _write_batch(
         )
         colours = np.select([soil == 1, dark == 1], [field, crown], meadow)
         _raster(folder / f"image-{name}.tif", core, 0.5, colours.astype(np.uint8), 0)
-    status = "shifted" if shift else "ok"
-    notes = {"registration": {"dx_m": shift, "dy_m": 0.0, "status": status}}
+    measured = {"dx_m": shift, "dy_m": 0.0, "status": "shifted" if shift else "ok"}
+    few = left <= 325 < right and bottom <= 45 < top
+    notes = {"registration": {"objects": {"few": measured} if few else {}}}
     (folder / f"prepared-{name}.json").write_text(json.dumps(notes))
 
 

@@ -16,6 +16,7 @@ from processes.assess.evidence_image import leaf_on
 from processes.assess.inventory import inventory_date, period_end, read_decisions
 from processes.assess.plots import plots_of, trees_in
 from processes.assess.provenance import Provenance
+from processes.assess.registration import Registration
 from processes.assess.thresholds import Thresholds
 from processes.stage import InputDataError
 
@@ -170,3 +171,20 @@ def test_plot_leaves_out_the_hedge_that_touches_it() -> None:
 
 def test_row_of_trees_has_no_plot() -> None:
     assert plots_of(grid(12, 1, 8.0), 18.0, 12.0) == []
+
+
+def test_shift_is_the_median_of_what_was_measured_within_a_kilometre() -> None:
+    measured = {
+        "a": {"dx_m": 2.0, "dy_m": 0.0, "status": "shifted"},
+        "b": {"dx_m": 2.2, "dy_m": 0.2, "status": "shifted"},
+        "odd": {"dx_m": -1.0, "dy_m": -3.0, "status": "shifted"},
+        "wild": {"dx_m": -5.0, "dy_m": 5.0, "status": "unreliable"},
+        "far": {"dx_m": -9.0, "dy_m": -9.0, "status": "shifted"},
+    }
+    places = {"a": (0.0, 0.0), "b": (500.0, 0.0), "odd": (0.0, 500.0), "wild": (1.0, 1.0)}
+    places["far"] = (5000.0, 0.0)
+    found = Registration([{"registration": {"objects": measured}}], places)
+    assert found.shift(10.0, 10.0, 1.5) == (2.0, 0.0)
+    assert found.shift(10.0, 10.0, 2.5) == (0.0, 0.0)
+    assert found.shift(20_000.0, 0.0, 1.5) == (0.0, 0.0)
+    assert Registration([{}], places).shift(0.0, 0.0, 1.5) == (0.0, 0.0)

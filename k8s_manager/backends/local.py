@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-import json
 import os
 import secrets
 import select
@@ -18,18 +17,27 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from k8s_manager import step_runner
 from k8s_manager.backends import base
+from k8s_manager.backends.attempt_folder import (
+    LOCK,
+    RUNNER_LOG,
+    attempts_on_disk,
+    document_of,
+    is_locked,
+    kill_leftovers,
+    last_words,
+    never_started,
+    remove_unstarted,
+    runner_pid,
+)
 from k8s_manager.backends.base import Attempt, Observation, Round, RoundState, Waiting
 from k8s_manager.settings import Settings
 
-LOCK = ".lock"
-RUNNER_LOG = "runner.log"
 FREE_BYTES = 1_000_000
 """Space that must be free before a step starts: for its logs and its ``attempt.json``."""
 _RUNNER = (
@@ -38,7 +46,6 @@ _RUNNER = (
     "import step_runner; step_runner.run()"
 )
 """Imported, not run as a script: a script is compiled anew every time, which takes 20 ms."""
-_EXPECTED = {"exit_code", "signal", "reason", "outputs", "error"}
 _KILL_AFTER_S = step_runner.GRACE_S + 3.0
 _NETWORK_VARIABLES = (
     "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
@@ -89,8 +96,8 @@ class LocalBackend:
         for index in round_.indexes:
             runs = [
                 _Run(round_, index, folder)
-                for folder in _attempts_on_disk(round_, index)
-                if not _never_started(folder)
+                for folder in attempts_on_disk(round_, index)
+                if not never_started(folder)
             ]
             submitted.runs[index] = runs
             if not runs:
@@ -116,7 +123,7 @@ class LocalBackend:
         if submitted is not None:
             submitted.pending.clear()
         folders = list(self._folders(name, submitted))
-        alive = [folder for folder in folders if _locked(folder)]
+        alive = [folder for folder in folders if is_locked(folder)]
         for folder in alive:
             self._stop(folder)
         self._reap()
@@ -166,7 +173,7 @@ class LocalBackend:
         """Yield the folders of all attempts of a round, also of those another controller made."""
         if submitted is not None:
             for index in submitted.round.indexes:
-                yield from _attempts_on_disk(submitted.round, index)
+                yield from attempts_on_disk(submitted.round, index)
             return
         job, step, number = base.parse_round_name(name)
         folder = self._workspace / "jobs" / job / step
@@ -236,7 +243,7 @@ class LocalBackend:
         try:
             child = self._spawn(round_, index, folder)
         except OSError:
-            _remove_unstarted(folder)
+            remove_unstarted(folder)
             raise
         self._children.add(child)
         submitted.runs[index].append(_Run(round_, index, folder, _pidfd(child)))
@@ -280,11 +287,11 @@ class LocalBackend:
         The lock is asked first: while it is held, a file called ``attempt.json`` can only have been
         written by the program, and the runner will replace it.
         """
-        if _locked(run.folder):
+        if is_locked(run.folder):
             return
-        document = _document(run.folder)
+        document = document_of(run.folder)
         _forget_pidfd(run)
-        state, reason = (base.ENDED, "") if document else (base.GONE, _last_words(run.folder))
+        state, reason = (base.ENDED, "") if document else (base.GONE, last_words(run.folder))
         if document is None:
             kill_leftovers([run.folder])
         name = run.folder.name
@@ -303,7 +310,7 @@ class LocalBackend:
     def _watch(self, run: _Run) -> bool:
         """Make sure that the end of an attempt wakes us; False when it cannot be watched."""
         if run.pidfd is None:
-            pid = _pid(run.folder)
+            pid = runner_pid(run.folder)
             if pid is None:
                 return False
             run.pidfd = _pidfd(pid)
@@ -317,14 +324,14 @@ class LocalBackend:
             if now < self._kill_at[folder]:
                 return
             number = signal.SIGKILL
-        pid = _pid(folder)
+        pid = runner_pid(folder)
         if pid is None:
             return
         pidfd = _pidfd(pid)
         if pidfd is None:
             return
         try:
-            if _locked(folder):  # so the id still is the runner's
+            if is_locked(folder):  # so the id still is the runner's
                 signal.pidfd_send_signal(pidfd, number)
                 self._kill_at.setdefault(folder, now + _KILL_AFTER_S)
         except ProcessLookupError:
@@ -333,80 +340,9 @@ class LocalBackend:
             os.close(pidfd)
 
 
-def kill_leftovers(folders: Iterable[Path]) -> None:
-    """Kill what a runner that was killed itself has left running, and see it gone.
-
-    The program dies with its runner by a signal from the kernel; what the program had started in
-    turn is known by the variable that every descendant inherits.
-    """
-    marks = [f"CDI_PROGRESS={folder}/progress.jsonl".encode() for folder in folders]
-    deadline = time.monotonic() + 2.0
-    while marks and time.monotonic() < deadline:
-        found = [pid for pid, words in _environments() if any(mark in words for mark in marks)]
-        if not found:
-            return
-        for pid in found:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-        time.sleep(0.01)
-
-
-def _environments() -> Iterator[tuple[int, list[bytes]]]:
-    for folder in Path("/proc").iterdir():
-        if folder.name.isdecimal():
-            with contextlib.suppress(OSError):  # gone meanwhile, or somebody else's
-                yield int(folder.name), (folder / "environ").read_bytes().split(b"\0")
-
-
 def _runs(submitted: _Submitted) -> Iterator[_Run]:
     for runs in submitted.runs.values():
         yield from runs
-
-
-def _attempts_on_disk(round_: Round, index: int) -> list[Path]:
-    return sorted(round_.index_folder(index).glob(f"r{round_.number}-*"))
-
-
-def _never_started(folder: Path) -> bool:
-    """Tell whether a controller died between making the folder and starting the runner."""
-    if _locked(folder) or _pid(folder) is not None or (folder / "attempt.json").exists():
-        return False
-    return _remove_unstarted(folder)
-
-
-def _remove_unstarted(folder: Path) -> bool:
-    """Remove the folder of an attempt whose runner never ran; True when it is gone."""
-    try:
-        for name in (LOCK, RUNNER_LOG):
-            (folder / name).unlink(missing_ok=True)
-        folder.rmdir()
-    except OSError:
-        return False
-    return True
-
-
-def _locked(folder: Path) -> bool:
-    try:
-        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def _pid(folder: Path) -> int | None:
-    try:
-        text = (folder / LOCK).read_text(encoding="ascii")
-    except OSError:
-        return None
-    return int(text) if text.endswith("\n") else None
 
 
 def _pidfd(pid: int) -> int | None:
@@ -417,28 +353,9 @@ def _pidfd(pid: int) -> int | None:
         return None
 
 
-def _last_words(folder: Path) -> str:
-    """Return why a runner died, if it said so."""
-    try:
-        lines = (folder / RUNNER_LOG).read_text(errors="replace").strip().splitlines()
-    except OSError:
-        lines = []
-    return f"its runner failed: {lines[-1][:300]}" if lines else "it ended without a word"
-
-
 def _free_bytes(folder: Path) -> int:
     status = os.statvfs(folder)
     return status.f_bavail * status.f_frsize
-
-
-def _document(folder: Path) -> dict[str, Any] | None:
-    """Return what the runner wrote; None when it wrote nothing, or what is there is not its."""
-    try:
-        document = json.loads((folder / "attempt.json").read_bytes())
-    except (FileNotFoundError, ValueError):
-        return None
-    valid = isinstance(document, dict) and set(document) >= _EXPECTED
-    return document if valid else None
 
 
 def _forget_pidfd(run: _Run) -> None:

@@ -161,7 +161,7 @@ def test_a_failing_index_ends_the_others(installation: Installation) -> None:
     code = "import time; part == 'p0' and exit(65); time.sleep(30)"
     begun = time.monotonic()
     job = installation.run("chain", {"count": 3, "code": code})
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 20
     assert job.error is not None
     assert (job.error["step"], job.error["index"]) == ("work", 0)
     states = [step.state for step in installation.store.steps(job.id)]
@@ -317,7 +317,7 @@ def test_the_next_step_starts_at_once(installation: Installation) -> None:
     gaps = []
     for before, after in (("split", "work"), ("work", "join")):
         gaps.append(_seconds(steps[after].started) - _seconds(documents[before]["ended"]))
-    assert min(gaps) < 0.1
+    assert min(gaps) < 0.2  # 0.02 on a machine that is not busy
 
 
 def test_outputs_of_a_process_that_is_no_writer_stay_its_own(installation: Installation) -> None:

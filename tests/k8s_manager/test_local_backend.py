@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from k8s_manager.backends import base
+from k8s_manager.backends.attempt_folder import LOCK
 from k8s_manager.backends.base import Attempt, Round, parse_round_name
-from k8s_manager.backends.local import LOCK, LocalBackend
+from k8s_manager.backends.local import LocalBackend
 from tests.k8s_manager.installation import Installation, eventually, processes_below
 
 JOB = "0" * 32

@@ -95,14 +95,14 @@ def test_without_json_the_last_line_is_the_detail(tmp_path: Path) -> None:
 def test_time_limit(tmp_path: Path) -> None:
     begun = time.monotonic()
     document = run(tmp_path, "import time; time.sleep(30)", time_limit_s=0.3)
-    assert time.monotonic() - begun < 2.5
+    assert time.monotonic() - begun < 10
     assert document["reason"] == "time-limit"
     assert document["error"]["detail"] == "stopped after 0.3 s"
 
 
 def test_time_limit_of_a_program_that_ignores_the_request(tmp_path: Path) -> None:
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(30)"
-    document = run(tmp_path, code, time_limit_s=0.3)
+    stubborn = ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"]
+    document = run(tmp_path, "", {"argv": stubborn}, time_limit_s=0.5)
     assert (document["reason"], document["signal"]) == ("time-limit", signal.SIGKILL)
 
 
@@ -289,7 +289,7 @@ def test_what_the_program_leaves_running_is_ended(tmp_path: Path) -> None:
     )
     begun = time.monotonic()
     assert run(tmp_path, code)["error"] is None
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 10
     assert processes_below(tmp_path) == []
 
 

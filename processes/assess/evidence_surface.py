@@ -76,7 +76,9 @@ def surface_evidence(
     trees = crowns.take(crowns.is_tree)
     inside = shapely.contains_xy(polygon, trees.tops[:, 0], trees.tops[:, 1])
     tops, heights = trees.tops[inside], trees.heights[inside]
-    nearby, density = _nearby(polygon, trees, others, limits)
+    # Only an object without trees asks whether they stand beside it.
+    few = len(tops) <= limits.max_trees_rejected
+    nearby, density = _nearby(polygon, trees, others, limits) if few else (0, 0.0)
     index = pattern.clark_evans(tops, polygon.area, polygon.length)
     return Surface(
         share=round(share, 4),

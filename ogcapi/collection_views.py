@@ -7,7 +7,8 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, request
 from pygeoapi import api as pygeoapi_core
-from pygeoapi.api import APIRequest, itemtypes
+from pygeoapi.api import itemtypes
+from pygeoapi.plugin import load_plugin
 
 from ogcapi import compat, negotiation, pages
 from ogcapi.coverage import CoverageError, coverage_response
@@ -67,7 +68,7 @@ def queryables(collection_id: str) -> Response:
 def items(collection_id: str) -> Response:
     """Return a page of features."""
     published = _existing(collection_id, "feature")
-    fields = _fields(published, collection_id)
+    fields = filters(published, collection_id)
     negotiation.known_parameters(*ITEM_PARAMETERS, *fields)
     document, headers = _call(published, itemtypes.get_collection_items, collection_id)
     return _answer(
@@ -107,6 +108,12 @@ def collection_coverage(collection_id: str) -> Response:
         raise Problem(error.status, error.title, error.detail) from error
 
 
+def filters(published: Published, collection_id: str) -> dict[str, Any]:
+    """Return the properties that features can be filtered by in the query, with their types."""
+    definition = published.resources[collection_id]["providers"][0]
+    return dict(load_plugin("provider", definition).get_fields())
+
+
 def _service() -> Service:
     service: Service = current_app.extensions["cdi"]
     return service
@@ -139,13 +146,6 @@ def _name_item_types(documents: list[dict[str, Any]], published: Published) -> N
         document["itemType"] = _kind(published.resources[document["id"]])
 
 
-def _fields(published: Published, collection_id: str) -> list[str]:
-    from pygeoapi.plugin import load_plugin
-
-    definition = published.resources[collection_id]["providers"][0]
-    return list(load_plugin("provider", definition).get_fields())
-
-
 def _release(published: Published, collection_id: str) -> Any:
     for dataset, release in published.releases.items():
         if collection_id.startswith(f"{dataset}-"):
@@ -157,8 +157,7 @@ def _call(
     published: Published, function: Callable[..., Any], *args: Any
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Call a pygeoapi function for JSON and return its document and the headers worth keeping."""
-    pygeoapi_request = APIRequest.from_flask(request, published.api.locales)
-    pygeoapi_request._format = "json"
+    pygeoapi_request = compat.JsonRequest.from_flask(request, published.api.locales)
     headers, status, document = function(published.api, pygeoapi_request, *args)
     if function is not itemtypes.get_collection_items:  # pages of our provider are plain already
         document = compat.plain(document)

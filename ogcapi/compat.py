@@ -15,7 +15,7 @@ from typing import Any
 import pygeoapi
 from pygeoapi import api as core
 from pygeoapi import linked_data, util
-from pygeoapi.api import itemtypes
+from pygeoapi.api import APIRequest, itemtypes
 
 from ogcapi import crs
 
@@ -26,7 +26,14 @@ except ImportError:  # before 0.22
 
 VERSION = tuple(int(part) for part in pygeoapi.__version__.split(".")[:2])
 
-__all__ = ["VERSION", "CrsTransformSpec", "install", "plain"]
+__all__ = ["VERSION", "CrsTransformSpec", "JsonRequest", "install", "plain"]
+
+
+class JsonRequest(APIRequest):  # type: ignore[misc]
+    """A request that pygeoapi answers with JSON, whatever the client prefers: pages are ours."""
+
+    def _get_format(self, *_: Any, **__: Any) -> str:
+        return "json"
 
 
 def install() -> None:

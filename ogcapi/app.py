@@ -23,6 +23,7 @@ from ogcapi import (
 from ogcapi.service import Service
 
 EXPOSED = "Location, Link, ETag, Content-Crs, Preference-Applied, Retry-After"
+ALLOWED = "Content-Type, Prefer, Accept, Accept-Language, If-None-Match, Range"
 COMPRESSIBLE = ("application/json", "text/", "application/geo+json", "application/problem+json")
 
 
@@ -53,7 +54,7 @@ def _answer_preflight() -> Response | None:
     headers = {
         "Allow": ", ".join(allowed),
         "Access-Control-Allow-Methods": ", ".join(allowed),
-        "Access-Control-Allow-Headers": "Content-Type, Prefer, Accept, Authorization",
+        "Access-Control-Allow-Headers": ALLOWED,
         "Access-Control-Max-Age": "600",
     }
     return Response(status=204, headers=headers)
@@ -79,7 +80,7 @@ def _finish(response: Response) -> Response:
     if response.is_streamed or response.direct_passthrough:
         return response
     if request.method in ("GET", "HEAD") and response.status_code == 200:
-        response.add_etag()
+        response.add_etag(weak=True)  # the same whether compressed or not
         response.make_conditional(request)
     _compress(response)
     return response

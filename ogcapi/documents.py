@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from typing import Any
+from urllib.parse import quote, urlencode
 
-from flask import Response, current_app
+from flask import Response, current_app, request
 
 from k8s_manager.records import FINAL, Job
 from ogcapi import negotiation
@@ -19,6 +20,13 @@ def link(path: str, rel: str, media: str, title: str, language: str = "en") -> d
     base = current_app.extensions["cdi"].settings.base_url
     address = path if "://" in path else f"{base}{path}"
     return {"href": address, "rel": rel, "type": media, "title": title, "hreflang": language}
+
+
+def here(**changes: str) -> str:
+    """Return the path of this request with its query, in which `changes` replace parameters."""
+    kept = [(key, text) for key, text in request.args.items(multi=True) if key not in changes]
+    query = urlencode([*kept, *changes.items()])
+    return quote(request.path) + (f"?{query}" if query else "")
 
 
 def reply(

@@ -5,18 +5,18 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlencode
 
 from flask import Blueprint, Response, current_app, request
 
 from k8s_manager.errors import JobGone
 from k8s_manager.records import FINAL, STATUSES, JobFilter
 from ogcapi import negotiation, pages, results
-from ogcapi.documents import link, reply, status_document
+from ogcapi.documents import here, link, reply, status_document
 from ogcapi.problems import Problem
 from ogcapi.service import Service
 
 BLUEPRINT = Blueprint("jobs", __name__)
+MOST_JOBS = 1000  # of one page
 
 
 @BLUEPRINT.get("/jobs")
@@ -26,19 +26,14 @@ def job_list() -> Response:
         *("type", "processID", "status", "datetime", "minDuration", "maxDuration", "limit", "after")
     )
     media = negotiation.representation()
-    page = _service().store.jobs(_filter(), limit=_limit(), after=request.args.get("after"))
+    limit = negotiation.number("limit", 20, 1, MOST_JOBS)
+    page = _service().store.jobs(_filter(), limit=limit, after=request.args.get("after"))
     links = [
-        link("/jobs", "self", negotiation.JSON, "This document"),
-        link("/jobs?f=html", "alternate", negotiation.HTML, "This document as HTML"),
+        link(here(), "self", negotiation.JSON, "This document"),
+        link(here(f="html"), "alternate", negotiation.HTML, "This document as HTML"),
     ]
     if page.next:
-        query = urlencode(
-            [
-                *((key, text) for key, text in request.args.items(multi=True) if key != "after"),
-                ("after", page.next),
-            ]
-        )
-        links.append(link(f"/jobs?{query}", "next", negotiation.JSON, "Older jobs"))
+        links.append(link(here(after=page.next), "next", negotiation.JSON, "Older jobs"))
     document = {"jobs": [status_document(job) for job in page.jobs], "links": links}
     if media == negotiation.HTML:
         return pages.page("jobs.html", document=document, statuses=STATUSES)
@@ -73,16 +68,15 @@ def job_results(job_id: str) -> Response:
     negotiation.known_parameters("outputs")
     service = _service()
     job = service.store.job(job_id)
-    if (
-        job.status == "successful"
-        and not job.removed
-        and (negotiation.representation() == negotiation.HTML)
-    ):
-        return pages.page(
-            "results.html", document=status_document(job), links=results.links(service, job)
-        )
     chosen = request.args.get("outputs")
-    return results.response(service, job, only=chosen.split(",") if chosen else None, document=True)
+    only = chosen.split(",") if chosen else None
+    rows = results.links(service, job, only)  # first: without results, any format gets the reason
+    raw = job.request.get("response") == "raw" and "f" not in request.args
+    if raw and not negotiation.is_browser():
+        return results.response(service, job, only=only)
+    if negotiation.representation() == negotiation.HTML:
+        return pages.page("results.html", document=status_document(job), links=rows)
+    return results.response(service, job, only=only, document=True)
 
 
 @BLUEPRINT.get("/jobs/<job_id>/results/<output>")
@@ -99,7 +93,8 @@ def dismiss(job_id: str) -> Response:
     """Dismiss a job: a running one is cancelled, a finished one loses its results."""
     store = _service().store
     job = store.job(job_id)
-    if job.removed or job.status == "dismissed":
+    stopping = job.dismiss_requested and job.status not in FINAL
+    if job.removed or job.status == "dismissed" or stopping:
         raise JobGone(f"job {job_id} was dismissed before")
     job = store.remove(job_id) if job.status in FINAL else store.request_dismiss(job_id)
     document = status_document(job)
@@ -110,13 +105,6 @@ def dismiss(job_id: str) -> Response:
 def _service() -> Service:
     service: Service = current_app.extensions["cdi"]
     return service
-
-
-def _limit() -> int:
-    text = request.args.get("limit", "20")
-    if not text.isdigit() or not 1 <= int(text) <= 1000:
-        raise Problem(400, "Invalid query parameter", f"limit={text}: expected a number 1..1000")
-    return int(text)
 
 
 def _filter() -> JobFilter:
@@ -150,7 +138,7 @@ def _seconds(name: str) -> float | None:
     text = request.args.get(name)
     if text is None:
         return None
-    if not re.fullmatch(r"\d{1,9}", text):
+    if not re.fullmatch("[0-9]{1,9}", text):
         raise Problem(400, "Invalid query parameter", f"{name}={text}: expected whole seconds")
     return float(text)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from flask import request
@@ -42,6 +43,7 @@ def representation(
     # A JSON document answers a request for any of JSON's names.
     candidates = {media: media for media in offered}
     if JSON in offered:
+        candidates |= {"application/vnd.oai.openapi+json": JSON}
         candidates |= {GEOJSON: JSON, "application/schema+json": JSON}
         candidates |= {"application/vnd.oai.openapi+json;version=3.0": JSON, PROBLEM: JSON}
     best = accept.best_match(list(candidates))
@@ -50,6 +52,12 @@ def representation(
             406, "Not acceptable", f"Accept: {accept}. This path offers {', '.join(offered)}."
         )
     return candidates[best]
+
+
+def is_browser() -> bool:
+    """Tell whether the client would rather have a page: it names HTML, and JSON not or later."""
+    accept = request.accept_mimetypes
+    return bool(accept) and accept.best_match([JSON, HTML]) == HTML
 
 
 def known_parameters(*names: str) -> None:
@@ -66,6 +74,22 @@ def known_parameters(*names: str) -> None:
             "Unknown query parameter",
             f"{', '.join(unknown)} not known here; known: {', '.join(sorted(known))}",
         )
+
+
+def number(name: str, default: int, low: int, high: int) -> int:
+    """Read a whole number from the query.
+
+    Raises:
+        Problem: 400 when it is none, or outside `low` to `high`.
+    """
+    text = request.args.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch("[0-9]{1,9}", text) or not low <= int(text) <= high:
+        raise Problem(
+            400, "Invalid query parameter", f"{name}={text}: expected a number {low}..{high}"
+        )
+    return int(text)
 
 
 def language(supported: Iterable[str] = ("en", "de")) -> str:

@@ -55,9 +55,9 @@ def response(problem: Problem) -> Response:
         "instance": request.path,
         **problem.members,
     }
-    return Response(
-        json.dumps(document, ensure_ascii=False), problem.status, problem.headers, MEDIA_TYPE
-    )
+    # A request may hold half a surrogate pair, which has no UTF-8 form, and the problem quotes it.
+    body = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    return Response(body, problem.status, problem.headers, MEDIA_TYPE)
 
 
 def from_exception(error: Exception) -> Problem:

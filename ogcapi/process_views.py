@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
+from werkzeug.http import parse_list_header
 
 from k8s_manager import acceptance, description
 from k8s_manager.cwl import Process
 from k8s_manager.records import FINAL, Job, NewJob
 from ogcapi import negotiation, pages, results
-from ogcapi.documents import link, reply, status_document
+from ogcapi.documents import here, link, reply, status_document
 from ogcapi.problems import Problem
 from ogcapi.service import Service
 
 BLUEPRINT = Blueprint("processes", __name__)
+MOST_PROCESSES = 1000  # of one page
 EXECUTE = "http://www.opengis.net/def/rel/ogc/1.0/execute"
 
 
@@ -28,18 +32,18 @@ def process_list() -> Response:
     media = negotiation.representation()
     service = _service()
     everything = sorted(service.registry.processes.values(), key=lambda process: process.id)
-    limit = _integer("limit", 1000, 1, 10_000)
-    offset = _integer("offset", 0, 0, 1_000_000)
+    limit = negotiation.number("limit", MOST_PROCESSES, 1, MOST_PROCESSES)
+    offset = negotiation.number("offset", 0, 0, 1_000_000)
     chosen = everything[offset : offset + limit]
     links = [
-        link("/processes", "self", negotiation.JSON, "This document"),
-        link("/processes?f=html", "alternate", negotiation.HTML, "This document as HTML"),
+        link(here(), "self", negotiation.JSON, "This document"),
+        link(here(f="html"), "alternate", negotiation.HTML, "This document as HTML"),
     ]
     if offset + limit < len(everything):
-        target = f"/processes?limit={limit}&offset={offset + limit}"
+        target = here(limit=str(limit), offset=str(offset + limit))
         links.append(link(target, "next", negotiation.JSON, "Next page"))
     if offset > 0:
-        target = f"/processes?limit={limit}&offset={max(offset - limit, 0)}"
+        target = here(limit=str(limit), offset=str(max(offset - limit, 0)))
         links.append(link(target, "prev", negotiation.JSON, "Previous page"))
     document = {"processes": [_summary(process) for process in chosen], "links": links}
     if media == negotiation.HTML:
@@ -109,7 +113,30 @@ def _body() -> dict[str, Any]:
         raise Problem(
             400, "The body is not an execute request", "Expected a JSON object with 'inputs'."
         )
+    if b"\\u" in text and not all(_is_writable(part) for part in _texts(body)):
+        raise Problem(
+            400,
+            "The body holds text that no program can take",
+            "A NUL character (\\u0000) or half a surrogate pair (\\ud800 to \\udfff) is in it.",
+        )
     return body
+
+
+def _texts(body: Any) -> Iterator[str]:
+    """Yield every key and every text of a document."""
+    left = [body]
+    while left:
+        part = left.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, dict):
+            left += [*part.keys(), *part.values()]
+        elif isinstance(part, list):
+            left += part
+
+
+def _is_writable(text: str) -> bool:
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _no_constant(name: str) -> Any:
@@ -122,18 +149,17 @@ def _preference(options: list[str], limit_s: float) -> tuple[bool, float, str | 
     Returns:
         Whether to answer asynchronously, the seconds to wait otherwise, the preference honoured.
     """
-    tokens = [
-        token.strip().lower()
-        for header in request.headers.getlist("Prefer")
-        for token in header.split(",")
-    ]
+    preferences: dict[str, str] = {}
+    for token in parse_list_header(",".join(request.headers.getlist("Prefer"))):
+        name, _, value = token.partition(";")[0].partition("=")
+        preferences.setdefault(name.strip().lower(), value.strip(' "'))
+    asynchronous = "respond-async" in preferences
     if "sync-execute" not in options:
-        return True, 0.0, "respond-async" if "respond-async" in tokens else None
-    waits = [token[5:] for token in tokens if token.startswith("wait=")]
-    wait_s = min(float(waits[0]), limit_s) if waits and waits[0].isdigit() else limit_s
-    if "respond-async" in tokens and not waits:
-        return True, 0.0, "respond-async"
-    return False, wait_s, f"wait={int(wait_s)}" if waits else None
+        return True, 0.0, "respond-async" if asynchronous else None
+    if re.fullmatch("[0-9]{1,9}", preferences.get("wait", "")):
+        wait_s = min(float(preferences["wait"]), limit_s)
+        return False, wait_s, f"wait={int(wait_s)}"
+    return asynchronous, limit_s, "respond-async" if asynchronous else None
 
 
 def _run_and_wait(service: Service, new: NewJob, seconds: float) -> Job:
@@ -198,14 +224,3 @@ def _example(process: Process) -> dict[str, Any]:
         elif entry.get("minOccurs", 1):
             chosen[name] = f"<{entry.get('title', name)}>"
     return {"inputs": chosen}
-
-
-def _integer(name: str, default: int, low: int, high: int) -> int:
-    text = request.args.get(name)
-    if text is None:
-        return default
-    if not text.isdigit() or not low <= int(text) <= high:
-        raise Problem(
-            400, "Invalid query parameter", f"{name}={text}: expected a number {low}..{high}"
-        )
-    return int(text)

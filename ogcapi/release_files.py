@@ -8,28 +8,23 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from flask import Blueprint, Response, current_app, send_file
+from flask import Blueprint, Response, current_app
 
-from ogcapi.collections import GEOPACKAGE, GEOTIFF, read_manifest
+from ogcapi import file_answers, negotiation
+from ogcapi.collections import read_manifest
 from ogcapi.problems import Problem
 from ogcapi.service import Service
 
 BLUEPRINT = Blueprint("release_files", __name__)
 ALWAYS = {"manifest.json", "summary.json", "report.html", "SHA256SUMS"}
-MEDIA = {
-    ".gpkg": GEOPACKAGE,
-    ".tif": GEOTIFF,
-    ".json": "application/json",
-    ".html": "text/html",
-    "": "text/plain",
-}
 
 
 @BLUEPRINT.get("/releases/<dataset>/<version>/<name>")
 def release_file(dataset: str, version: str, name: str) -> Response:
     """Send one file of a release; ranges and If-None-Match are honoured."""
+    negotiation.known_parameters()
     service: Service = current_app.extensions["cdi"]
-    if not (re.fullmatch(r"[a-z0-9-]+", dataset) and re.fullmatch(r"\d{6}", version)):
+    if not (re.fullmatch(r"[a-z0-9-]+", dataset) and re.fullmatch(r"[0-9]{6}", version)):
         raise _not_there(dataset, version, name)
     folder = service.workspace.release(dataset, version)
     try:
@@ -44,7 +39,7 @@ def release_file(dataset: str, version: str, name: str) -> Response:
     path = folder / Path(name).name
     if name not in files or not path.is_file():
         raise _not_there(dataset, version, name)
-    return send_file(path, mimetype=MEDIA.get(path.suffix), conditional=True, etag=True)
+    return file_answers.send(path, name)
 
 
 def _not_there(dataset: str, version: str, name: str) -> Problem:

@@ -4,31 +4,25 @@ from __future__ import annotations
 
 import base64
 import json
-import mimetypes
+import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from flask import Response, send_file
+from flask import Response
 
 from k8s_manager.errors import JobGone, ResultNotReady
 from k8s_manager.records import FINAL, Job
-from ogcapi.documents import link, reply
+from ogcapi import file_answers, negotiation, pages
+from ogcapi.documents import link, reply, status_document
+from ogcapi.file_answers import media_type
 from ogcapi.negotiation import JSON
 from ogcapi.problems import Problem
 from ogcapi.service import Service
 
 INLINE_LIMIT = 1_000_000  # bytes of a file that may stand inside a results document
-MEDIA_TYPES = {
-    ".gpkg": "application/geopackage+sqlite3",
-    ".tif": "image/tiff; application=geotiff",
-    ".geojson": "application/geo+json",
-    ".json": JSON,
-    ".html": "text/html",
-    ".txt": "text/plain",
-    ".csv": "text/csv",
-}
 
 
 def response(
@@ -39,28 +33,20 @@ def response(
     Raises:
         ResultNotReady, JobGone, Problem: There are no results; a failed job gives its own error.
     """
-    values = _values(job)
-    wanted = list(only or job.request.get("outputs") or values)
-    unknown = [name for name in wanted if name not in values]
-    if unknown:
-        raise Problem(
-            400,
-            "Unknown output",
-            f"{', '.join(unknown)} not among the results; known: {', '.join(sorted(values))}",
-        )
-    values = {name: values[name] for name in wanted if values[name] is not None}
+    values = _chosen(job, only or job.request.get("outputs"))
     if document or job.request.get("response", "document") == "document":
         return reply({name: _member(service, job, name, value) for name, value in values.items()})
     return _raw(service, job, values)
 
 
-def links(service: Service, job: Job) -> list[dict[str, Any]]:
-    """List all result files and values of a successful job for a page."""
+def links(service: Service, job: Job, only: Sequence[str] | None = None) -> list[dict[str, Any]]:
+    """List the result files and values of a successful job for a page."""
     rows = []
-    for name, value in _values(job).items():
+    for name, value in _chosen(job, only).items():
         for index, item in enumerate(value if isinstance(value, list) else [value]):
             if _is_file(item):
-                rows.append(_reference(service, job, name, item, index, isinstance(value, list)))
+                many = isinstance(value, list)
+                rows.append(_reference(service, job, name, item, index if many else None))
                 rows[-1] |= {"output": name, "size": item.get("size")}
             elif item is not None:
                 rows.append({"output": name, "value": item})
@@ -69,22 +55,35 @@ def links(service: Service, job: Job) -> list[dict[str, Any]]:
 
 def file_response(service: Service, job: Job, output: str, path: str) -> Response:
     """Send a file of an output, or list the files of a folder, by its path below the output."""
-    value = _values(job).get(output)
+    value, prefix = _values(job).get(output), output
     if value is None:
         raise Problem(404, "No such output", f"job {job.id} has no output {output!r}")
     if isinstance(value, list):
         index, _, path = path.partition("/")
-        if not index.isdigit() or int(index) >= len(value):
+        if not re.fullmatch("[0-9]{1,9}", index) or int(index) >= len(value):
             raise Problem(404, "No such file", f"{output} holds files 0..{len(value) - 1}")
-        value = value[int(index)]
+        value, prefix = value[int(index)], f"{output}/{index}"
     if not _is_file(value):
         return reply(value)
     place = service.workspace.path(value["location"])
     if value["class"] == "Directory":
-        return _from_folder(job, output, place, path)
+        return _from_folder(job, prefix, place, path)
     if path not in ("", value["basename"]):
         raise Problem(404, "No such file", f"{output} is the file {value['basename']}")
     return _send(place, value["basename"])
+
+
+def _chosen(job: Job, names: Iterable[str] | None) -> dict[str, Any]:
+    values = _values(job)
+    wanted = list(names or values)
+    unknown = [name for name in wanted if name not in values]
+    if unknown:
+        raise Problem(
+            400,
+            "Unknown output",
+            f"{', '.join(unknown)} not among the results; known: {', '.join(sorted(values))}",
+        )
+    return {name: values[name] for name in wanted if values[name] is not None}
 
 
 def _values(job: Job) -> dict[str, Any]:
@@ -111,8 +110,7 @@ def _member(service: Service, job: Job, name: str, value: Any) -> Any:
     if isinstance(value, list) and any(_is_file(item) for item in value):
         return {
             "value": [
-                _reference(service, job, name, item, index, True)
-                for index, item in enumerate(value)
+                _reference(service, job, name, item, index) for index, item in enumerate(value)
             ]
         }
     if not _is_file(value):
@@ -120,10 +118,11 @@ def _member(service: Service, job: Job, name: str, value: Any) -> Any:
     asked = (job.request.get("outputs") or {}).get(name) or {}
     if asked.get("transmissionMode") == "value" and value["class"] == "File":
         return _inline(service.workspace.path(value["location"]), value["basename"])
-    return _reference(service, job, name, value, 0, False)
+    return _reference(service, job, name, value)
 
 
 def _inline(place: Path, name: str) -> Any:
+    _check_there(place, name)
     if place.stat().st_size > INLINE_LIMIT:
         raise Problem(
             413,
@@ -141,19 +140,39 @@ def _inline(place: Path, name: str) -> Any:
 
 
 def _raw(service: Service, job: Job, values: dict[str, Any]) -> Response:
-    """Answer raw: the one value itself, or all of them as multipart/related."""
+    """Answer raw: the one value, links if all go by reference, else multipart/related."""
+    asked = job.request.get("outputs") or {}
+    referenced = {
+        name for name in values if (asked.get(name) or {}).get("transmissionMode") == "reference"
+    }
+    if referenced == set(values):
+        answer = Response(status=204)
+        answer.headers.remove("Content-Type")
+        for name, value in values.items():
+            answer.headers.add("Link", _link_header(_reference(service, job, name, value), name))
+        return answer
     if len(values) == 1:
         ((name, value),) = values.items()
         return _raw_part(service, job, name, value)
     boundary = uuid.uuid4().hex
     body = b""
     for name, value in values.items():
+        head = f"--{boundary}\r\nContent-ID: <{name}>\r\n"
+        if name in referenced:
+            target = _reference(service, job, name, value)
+            head += f"Content-Type: {target['type']}\r\nContent-Location: {target['href']}\r\n\r\n"
+            body += head.encode() + b"\r\n"
+            continue
         part = _raw_part(service, job, name, value)
         part.direct_passthrough = False
-        head = f"--{boundary}\r\nContent-Type: {part.content_type}\r\nContent-ID: <{name}>\r\n\r\n"
+        head += f"Content-Type: {part.content_type}\r\n\r\n"
         body += head.encode() + part.get_data() + b"\r\n"
     body += f"--{boundary}--\r\n".encode()
     return Response(body, 200, content_type=f'multipart/related; boundary="{boundary}"')
+
+
+def _link_header(target: dict[str, str], name: str) -> str:
+    return f'<{target["href"]}>; rel="item"; type="{target["type"]}"; title="{name}"'
 
 
 def _raw_part(service: Service, job: Job, name: str, value: Any) -> Response:
@@ -165,48 +184,55 @@ def _raw_part(service: Service, job: Job, name: str, value: Any) -> Response:
 
 
 def _reference(
-    service: Service, job: Job, name: str, value: dict[str, Any], index: int, many: bool
+    service: Service, job: Job, name: str, value: Any, index: int | None = None
 ) -> dict[str, Any]:
-    path = f"/jobs/{job.id}/results/{name}" + (f"/{index}" if many else "")
+    """Return the link to a result, or to one of several (`index`)."""
+    path = f"/jobs/{job.id}/results/{quote(name)}" + (f"/{index}" if index is not None else "")
+    if not _is_file(value):
+        return link(path, "item", JSON, name)
     if value["class"] == "Directory":
         return link(path, "item", JSON, f"{name}: list of files")
-    return link(
-        f"{path}/{value['basename']}", "item", media_type(value["basename"]), value["basename"]
-    )
+    basename = value["basename"]
+    return link(f"{path}/{quote(basename)}", "item", media_type(basename), basename)
 
 
-def _from_folder(job: Job, output: str, folder: Path, path: str) -> Response:
-    place = (folder / path).resolve()
-    if not place.is_relative_to(folder.resolve()) or not place.exists():
+def _from_folder(job: Job, prefix: str, folder: Path, path: str) -> Response:
+    """Answer with a file of a folder, or the list of a folder's files; `prefix` is its address."""
+    output = prefix.partition("/")[0]
+    root = folder.resolve()
+    try:
+        place = (root / path).resolve()
+        there = place.is_relative_to(root) and place.exists()
+    except (OSError, ValueError):  # a name too long for the file system, or with a NUL
+        there = False
+    if not there:
         raise Problem(404, "No such file", f"{output} has no file {path!r}")
     if place.is_file():
         return _send(place, place.name)
     entries = [
         link(
-            f"/jobs/{job.id}/results/{output}/{entry.relative_to(folder).as_posix()}",
+            f"/jobs/{job.id}/results/{prefix}/{quote(entry.relative_to(root).as_posix())}",
             "item",
             media_type(entry.name) if entry.is_file() else JSON,
             entry.name,
         )
         for entry in sorted(place.iterdir())
     ]
+    if negotiation.representation() == negotiation.HTML:
+        rows = [{**entry, "output": output} for entry in entries]
+        return pages.page("results.html", document=status_document(job), links=rows)
     return reply({"links": entries})
 
 
 def _send(place: Path, name: str) -> Response:
+    _check_there(place, name)
+    return file_answers.send(place, name)
+
+
+def _check_there(place: Path, name: str) -> None:
     if not place.is_file():
         raise JobGone(f"{name} is no longer there")
-    answer = send_file(place, mimetype=media_type(name), conditional=True, download_name=name)
-    if name.endswith(".html"):
-        answer.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
-    return answer
 
 
 def _is_file(value: Any) -> bool:
     return isinstance(value, dict) and value.get("class") in ("File", "Directory")
-
-
-def media_type(name: str) -> str:
-    """Return the media type of a file by the ending of its name."""
-    known = MEDIA_TYPES.get(Path(name).suffix.lower())
-    return known or mimetypes.guess_type(name)[0] or "application/octet-stream"

@@ -64,6 +64,21 @@ def test_results_link_files_that_can_be_read(
     assert {"manifest.json", "report.html", "objects.gpkg"} <= names
 
 
+@pytest.mark.parametrize("path", ["%2e%2e", "%2e%2e/%2e%2e/attempt.json", "%00", "a" * 3000])
+def test_a_folder_of_results_gives_no_file_outside(
+    server: Server, finished: dict[str, Any], path: str
+) -> None:
+    assert server.get(f"/jobs/{finished['job']}/results/release/{path}").status_code == 404
+
+
+def test_files_of_a_release_run_no_script(server: Server, finished: dict[str, Any]) -> None:
+    listed = server.get(f"/jobs/{finished['job']}/results/release", headers=BROWSER)
+    assert "manifest.json" in listed.text
+    for path in (f"/jobs/{finished['job']}/results/report", "/releases/example/000001/report.html"):
+        policy = server.get(path).headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+
+
 def test_new_collections_appear_in_every_worker_without_a_restart(
     server: Server, finished: dict[str, Any]
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from flask import Response, current_app, request
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -32,7 +32,9 @@ def page(template: str, status: int = 200, **context: Any) -> Response:
         _environment()
         .get_template(template)
         .render(
-            base=settings.base_url,
+            # Root-relative: pages work under every name that reaches this server, also a tunnel's.
+            base=_root(),
+            address=settings.base_url,
             title=localised(config["metadata"]["identification"]["title"]),
             language=negotiation.language(),
             alternate=_alternate(),
@@ -61,7 +63,12 @@ def localised(value: Any) -> str:
 def _alternate() -> str:
     """Return the address of the same document as JSON."""
     query = [(key, value) for key, value in request.args.items(multi=True) if key != "f"]
-    return f"{request.path}?{urlencode([*query, ('f', 'json')])}"
+    return f"{_root()}{quote(request.path)}?{urlencode([*query, ('f', 'json')])}"
+
+
+def _root() -> str:
+    base: str = current_app.extensions["cdi"].settings.base_url
+    return urlsplit(base).path
 
 
 @functools.cache

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from k8s_manager import description
-from ogcapi.collection_views import ITEM_PARAMETERS
+from ogcapi import openapi_components
+from ogcapi.collection_views import ITEM_PARAMETERS, filters
 from ogcapi.service import Service
 
 JSON = "application/json"
 HTML = "text/html"
 GEOJSON = "application/geo+json"
+SCHEMA = "application/schema+json"
 PROBLEM = "application/problem+json"
+RESERVED = {*ITEM_PARAMETERS, "f", "lang"}
 COVERAGE_PARAMETERS = (
     *("bbox", "bbox-crs", "subset", "datetime", "properties", "scale-size", "scale-factor", "crs"),
 )
@@ -34,7 +37,10 @@ def document(service: Service) -> dict[str, Any]:
         "servers": [{"url": service.settings.base_url}],
         "tags": [{"name": name} for name in ("site", "data", "processes", "jobs")],
         "paths": _site() | _data(service) | _processes(service) | _jobs(),
-        "components": {"schemas": _schemas(), "parameters": _parameters(service)},
+        "components": {
+            "schemas": openapi_components.schemas(),
+            "parameters": openapi_components.parameters(service),
+        },
     }
 
 
@@ -54,21 +60,32 @@ def _data(service: Service) -> dict[str, Any]:
             continue
         path, key = f"/collections/{name}", name.replace("-", "_")
         paths[path] = _get("data", f"collection_{key}", _english(resource["title"]))
-        paths[f"{path}/schema"] = _get("data", f"schema_{key}", f"Properties of {name}")
+        paths[f"{path}/schema"] = _get(
+            "data", f"schema_{key}", f"Properties of {name}", formats=(SCHEMA, HTML)
+        )
         if resource["providers"][0]["type"] == "feature":
-            paths |= _features(path, key, name)
+            paths |= _features(path, key, name, filters(service.published(), name))
         else:
-            paths[f"{path}/coverage"] = _get(
+            window = _get(
                 "data",
                 f"coverage_{key}",
                 f"A window of {name}",
                 [_reference(parameter) for parameter in COVERAGE_PARAMETERS],
                 ("image/tiff; application=geotiff", "application/prs.coverage+json"),
             )
+            window["get"]["responses"] |= {
+                "204": {"description": "The window lies outside the coverage"},
+                **_errors("413"),
+            }
+            paths[f"{path}/coverage"] = window
+    file = [_reference(name) for name in ("dataset", "version", "releaseFile")]
+    paths["/releases/{dataset}/{version}/{releaseFile}"] = _get(
+        "data", "releaseFile", "A file of a release", file, ("*/*",)
+    )
     return paths
 
 
-def _features(path: str, key: str, name: str) -> dict[str, Any]:
+def _features(path: str, key: str, name: str, fields: dict[str, Any]) -> dict[str, Any]:
     item = {
         "name": "featureId",
         "in": "path",
@@ -77,12 +94,18 @@ def _features(path: str, key: str, name: str) -> dict[str, Any]:
         "description": "Identifier of the feature",
     }
     return {
-        f"{path}/queryables": _get("data", f"queryables_{key}", f"What {name} can be filtered by"),
+        f"{path}/queryables": _get(
+            *("data", f"queryables_{key}", f"What {name} can be filtered by"),
+            formats=(SCHEMA, HTML),
+        ),
         f"{path}/items": _get(
             "data",
             f"items_{key}",
             f"Features of {name}",
-            [_reference(parameter) for parameter in ITEM_PARAMETERS],
+            [
+                *(_reference(parameter) for parameter in ITEM_PARAMETERS),
+                *(_filter(name, entry) for name, entry in fields.items() if name not in RESERVED),
+            ],
             (GEOJSON, HTML),
         ),
         f"{path}/items/{{featureId}}": _get(
@@ -95,10 +118,25 @@ def _features(path: str, key: str, name: str) -> dict[str, Any]:
     }
 
 
+def _filter(name: str, field: dict[str, Any]) -> dict[str, Any]:
+    """Describe the query parameter that filters features by a property."""
+    kind = field.get("type", "string")
+    return {
+        "name": name,
+        "in": "query",
+        "required": False,
+        "description": field.get("title") or f"Only features of this {name}",
+        "schema": {"type": kind if kind in ("integer", "number", "boolean") else "string"},
+    }
+
+
 def _processes(service: Service) -> dict[str, Any]:
     paths = {
         "/processes": _get(
-            "processes", "processes", "All processes", [_reference("limit"), _reference("offset")]
+            "processes",
+            "processes",
+            "All processes",
+            [_reference("limit-processes"), _reference("offset")],
         )
     }
     for process in service.registry.processes.values():
@@ -134,8 +172,9 @@ def _processes(service: Service) -> dict[str, Any]:
                 "requestBody": {"required": True, "content": {JSON: {"schema": body}}},
                 "responses": {
                     "200": {"description": "The results (synchronous execution)"},
-                    "201": _json("The job (asynchronous execution)", "statusInfo"),
-                    **_errors("400", "404", "415", "503"),
+                    "201": _created(),
+                    "204": {"description": "Links to the results (raw, by reference)"},
+                    **_errors("400", "404", "413", "415", "503"),
                 },
             }
         }
@@ -155,20 +194,23 @@ def _jobs() -> dict[str, Any]:
         "parameters": [job],
         "responses": {"200": _json("Status", "statusInfo"), **_errors("404", "410")},
     }
+    path = "/jobs/{jobId}/results"
+    every = _get("jobs", "results", "Results of a job", [job, _reference("outputs")])
+    one = _get("jobs", "result", "One result", [job, output], ("*/*",))
+    file = _get("jobs", "resultFile", "One file", [job, output, _reference("file")], ("*/*",))
+    for entry in (every, one, file):
+        entry["get"]["responses"] |= _errors("410", "422", "500")
     return {
         "/jobs": _get(
             "jobs",
             "jobs",
             "Jobs, newest first",
-            [*(_reference(name) for name in names), _reference("limit"), _reference("after")],
+            [*(_reference(name) for name in names), _reference("limit-jobs"), _reference("after")],
         ),
         "/jobs/{jobId}": status,
-        "/jobs/{jobId}/results": _get(
-            "jobs", "results", "Results of a job", [job, _reference("outputs")]
-        ),
-        "/jobs/{jobId}/results/{output}": _get(
-            "jobs", "result", "One result", [job, output], ("*/*",)
-        ),
+        path: every,
+        f"{path}/{{output}}": one,
+        f"{path}/{{output}}/{{file}}": file,
     }
 
 
@@ -185,7 +227,7 @@ def _get(
             "tags": [tag],
             "operationId": operation,
             "summary": summary,
-            "parameters": [*(parameters or []), _reference("f")],
+            "parameters": [*(parameters or []), _reference("f"), _reference("lang")],
             "responses": {
                 "200": {"description": summary, "content": content},
                 **_errors("400", "404", "406"),
@@ -206,103 +248,16 @@ def _json(text: str, schema: str) -> dict[str, Any]:
     }
 
 
+def _created() -> dict[str, Any]:
+    location = {"description": "Address of the job", "schema": {"type": "string", "format": "uri"}}
+    return {
+        **_json("The job (asynchronous execution)", "statusInfo"),
+        "headers": {"Location": location},
+    }
+
+
 def _reference(name: str) -> dict[str, str]:
     return {"$ref": f"#/components/parameters/{name}"}
-
-
-def _parameters(service: Service) -> dict[str, Any]:
-    text: dict[str, Any] = {"type": "string"}
-    numbers = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}
-    names = {"type": "array", "items": text}
-    limits = service.config["server"]["limits"]
-    limit = {"type": "integer", "minimum": 1, "maximum": limits["max_items"]}
-    queries: dict[str, tuple[dict[str, Any], str]] = {
-        "f": (text, "Format of the answer"),
-        "limit": ({**limit, "default": limits["default_items"]}, "At most so many"),
-        "offset": ({"type": "integer", "minimum": 0}, "Skip so many"),
-        "after": (text, "Begin behind this job"),
-        "bbox": (numbers, "Rectangle, CRS84 unless bbox-crs is given"),
-        "bbox-crs": (text, "CRS of bbox"),
-        "datetime": (text, "Instant or interval; .. is an open end"),
-        "crs": (text, "CRS of the answer"),
-        "properties": (names, "Only these properties"),
-        "skipGeometry": ({"type": "boolean"}, "Leave the geometries out"),
-        "sortby": (text, "Property to sort by; - before it sorts downwards"),
-        "resulttype": ({"type": "string", "enum": ["results", "hits"]}, "hits only counts"),
-        "subset": (text, "Ranges by axis, for example E(350000:351000)"),
-        "scale-size": (text, "Size of the answer by axis, for example E(500),N(500)"),
-        "scale-factor": ({"type": "number", "minimum": 0}, "Divide both sizes by this"),
-        "type": ({"type": "string", "enum": ["process"]}, "Type of jobs"),
-        "processID": (names, "Jobs of these processes"),
-        "status": (names, "Jobs in these states"),
-        "minDuration": ({"type": "integer", "minimum": 0}, "Seconds at least"),
-        "maxDuration": ({"type": "integer", "minimum": 0}, "Seconds at most"),
-        "outputs": (names, "Only these outputs"),
-    }
-    parameters: dict[str, Any] = {}
-    for name, (schema, meaning) in queries.items():
-        style = {"style": "form", "explode": False} if schema.get("type") == "array" else {}
-        parameters[name] = {
-            "name": name,
-            "in": "query",
-            "required": False,
-            "description": meaning,
-            "schema": schema,
-            **style,
-        }
-    for name, meaning in (("jobId", "Identifier of the job"), ("output", "Name of the output")):
-        parameters[name] = {
-            "name": name,
-            "in": "path",
-            "required": True,
-            "description": meaning,
-            "schema": text,
-        }
-    parameters["prefer"] = {
-        "name": "Prefer",
-        "in": "header",
-        "required": False,
-        "description": "respond-async, or wait=N (RFC 7240)",
-        "schema": text,
-    }
-    return parameters
-
-
-def _schemas() -> dict[str, Any]:
-    text = {"type": "string"}
-    moment = {"type": "string", "format": "date-time"}
-    link = {"type": "object", "required": ["href"], "properties": {"href": text, "rel": text}}
-    return {
-        "problem": {
-            "type": "object",
-            "required": ["type", "title", "status"],
-            "properties": {
-                "type": text,
-                "title": text,
-                "status": {"type": "integer"},
-                "detail": text,
-                "instance": text,
-                "violations": {"type": "array", "items": {"type": "object"}},
-            },
-        },
-        "statusInfo": {
-            "type": "object",
-            "required": ["jobID", "status", "type"],
-            "properties": {
-                "jobID": text,
-                "processID": text,
-                "type": {"type": "string", "enum": ["process"]},
-                "status": {
-                    "type": "string",
-                    "enum": ["accepted", "running", "successful", "failed", "dismissed"],
-                },
-                "message": text,
-                "progress": {"type": "integer", "minimum": 0, "maximum": 100},
-                **dict.fromkeys(("created", "started", "finished", "updated"), moment),
-                "links": {"type": "array", "items": link},
-            },
-        },
-    }
 
 
 def _english(value: Any) -> str:

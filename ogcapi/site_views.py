@@ -88,6 +88,7 @@ def api_definition() -> Response:
 def health() -> Response:
     """Tell whether the worker serves and reaches its store."""
     negotiation.known_parameters()
+    negotiation.representation((negotiation.JSON,))
     return reply({"status": "ok", "generation": _service().store.generation()})
 
 

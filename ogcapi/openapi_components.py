@@ -1,0 +1,122 @@
+"""The parameters and schemas that the API definition's paths refer to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ogcapi.job_views import MOST_JOBS
+from ogcapi.process_views import MOST_PROCESSES
+from ogcapi.service import Service
+
+PATH_PARAMETERS = {
+    "jobId": "Identifier of the job",
+    "output": "Name of the output",
+    "file": "Name of the file; of several files the number of one; in a folder the path below it",
+    "dataset": "Name of the dataset",
+    "version": "Number of the release, six digits",
+    "releaseFile": "File that the manifest names, or manifest.json, summary.json, report.html",
+}
+
+
+def parameters(service: Service) -> dict[str, Any]:
+    """Return the parameters that several paths share, by the names that they are referred to."""
+    text: dict[str, Any] = {"type": "string"}
+    numbers = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}
+    names = {"type": "array", "items": text}
+    limits = service.config["server"].get("limits") or {}
+    items = _limit(limits.get("max_items", 10_000), limits.get("default_items", 10))
+    queries: dict[str, tuple[dict[str, Any], str]] = {
+        "f": (text, "Format of the answer"),
+        "lang": (text, "Language of pages: en or de"),
+        "limit": (items, "At most so many features"),
+        "limit-jobs": (_limit(MOST_JOBS, 20), "At most so many jobs"),
+        "limit-processes": (_limit(MOST_PROCESSES, MOST_PROCESSES), "At most so many processes"),
+        "offset": ({"type": "integer", "minimum": 0}, "Skip so many"),
+        "after": (text, "Begin behind this job"),
+        "bbox": (numbers, "Rectangle, CRS84 unless bbox-crs is given"),
+        "bbox-crs": (text, "CRS of bbox"),
+        "datetime": (text, "Instant or interval; .. is an open end"),
+        "crs": (text, "CRS of the answer"),
+        "properties": (names, "Only these properties"),
+        "skipGeometry": ({"type": "boolean"}, "Leave the geometries out"),
+        "sortby": (text, "Property to sort by; - before it sorts downwards"),
+        "resulttype": ({"type": "string", "enum": ["results", "hits"]}, "hits only counts"),
+        "subset": (text, "Ranges by axis, for example E(350000:351000)"),
+        "scale-size": (text, "Size of the answer by axis, for example E(500),N(500)"),
+        "scale-factor": ({"type": "number", "minimum": 0}, "Divide both sizes by this"),
+        "type": ({"type": "string", "enum": ["process"]}, "Type of jobs"),
+        "processID": (names, "Jobs of these processes"),
+        "status": (names, "Jobs in these states"),
+        "minDuration": ({"type": "integer", "minimum": 0}, "Seconds at least"),
+        "maxDuration": ({"type": "integer", "minimum": 0}, "Seconds at most"),
+        "outputs": (names, "Only these outputs"),
+    }
+    found: dict[str, Any] = {}
+    for name, (schema, meaning) in queries.items():
+        style = {"style": "form", "explode": False} if schema.get("type") == "array" else {}
+        found[name] = {
+            "name": "limit" if name.startswith("limit") else name,
+            "in": "query",
+            "required": False,
+            "description": meaning,
+            "schema": schema,
+            **style,
+        }
+    for name, meaning in PATH_PARAMETERS.items():
+        found[name] = {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "description": meaning,
+            "schema": text,
+        }
+    found["prefer"] = {
+        "name": "Prefer",
+        "in": "header",
+        "required": False,
+        "description": "respond-async, or wait=N (RFC 7240)",
+        "schema": text,
+    }
+    return found
+
+
+def _limit(most: int, default: int) -> dict[str, Any]:
+    return {"type": "integer", "minimum": 1, "maximum": most, "default": default}
+
+
+def schemas() -> dict[str, Any]:
+    """Return the schemas that several answers share."""
+    text = {"type": "string"}
+    moment = {"type": "string", "format": "date-time"}
+    link = {"type": "object", "required": ["href"], "properties": {"href": text, "rel": text}}
+    return {
+        "problem": {
+            "type": "object",
+            "required": ["type", "title", "status"],
+            "properties": {
+                "type": text,
+                "title": text,
+                "status": {"type": "integer"},
+                "detail": text,
+                "instance": text,
+                "violations": {"type": "array", "items": {"type": "object"}},
+            },
+        },
+        "statusInfo": {
+            "type": "object",
+            "required": ["jobID", "status", "type"],
+            "properties": {
+                "jobID": text,
+                "processID": text,
+                "type": {"type": "string", "enum": ["process"]},
+                "status": {
+                    "type": "string",
+                    "enum": ["accepted", "running", "successful", "failed", "dismissed"],
+                },
+                "message": text,
+                "progress": {"type": "integer", "minimum": 0, "maximum": 100},
+                **dict.fromkeys(("created", "started", "finished", "updated"), moment),
+                "links": {"type": "array", "items": link},
+            },
+        },
+    }

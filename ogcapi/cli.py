@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import signal
+import sys
 import threading
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,18 +13,20 @@ from typing import Annotated, Any
 import typer
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from k8s_manager import acceptance
 from k8s_manager.backends.choice import chosen_backend
 from k8s_manager.controller import Controller
-from k8s_manager.errors import CdiError, InvalidInputs
+from k8s_manager.errors import CdiError, ConfigError, InvalidInputs
 from k8s_manager.records import FINAL, JobFilter
 from k8s_manager.registry import Registry
 from k8s_manager.settings import Settings, read_config
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
 from ogcapi import overview
+from ogcapi.metadata import check_metadata
 from ogcapi.watch import watch
 
 app = typer.Typer(
@@ -77,13 +80,13 @@ def run(
         return
     job = store.create_job(new)
     OUT.print(f"Job [bold]{job.id}[/bold] of process [bold]{process}[/bold]")
-    job = watch(Controller(settings, store, chosen_backend(settings)), store, job, OUT)
+    job, interrupted = watch(Controller(settings, store, chosen_backend(settings)), store, job, OUT)
     if job.status != "successful":
         error = job.error or {}
-        ERR.print(f"[red]{job.status}[/red]: {error.get('title', job.message)}")
+        _complain(f"{job.status}: {error.get('title') or job.message or 'no reason was recorded'}")
         if error.get("detail"):
-            ERR.print(str(error["detail"]), markup=False, highlight=False)
-        raise typer.Exit(1)
+            ERR.print(str(error["detail"]), markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(130 if interrupted else 1)
     overview.show_results(OUT, store, Workspace(settings.workspace), job)
 
 
@@ -91,8 +94,12 @@ def run(
 def serve(
     config: Config = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on (CDI_HOST).")] = None,
-    port: Annotated[int | None, typer.Option(help="Port (CDI_PORT).")] = None,
-    workers: Annotated[int | None, typer.Option(help="Web workers (CDI_WORKERS).")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port (CDI_PORT); a taken one is named.", min=1, max=65535)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Web workers (CDI_WORKERS).", min=1, max=64)
+    ] = None,
     controller: Annotated[
         bool, typer.Option(help="Keep a controller beside the web workers.")
     ] = True,
@@ -105,6 +112,12 @@ def serve(
     settings = _settings(config)
     given: dict[str, Any] = {"host": host, "port": port, "workers": workers}
     settings = replace(settings, **{key: value for key, value in given.items() if value})
+    if not 1 <= settings.port <= 65535 or settings.workers < 1:
+        raise ConfigError(
+            f"CDI_PORT is {settings.port} and CDI_WORKERS {settings.workers}; "
+            "expected a port from 1 to 65535 and at least one worker"
+        )
+    check_metadata(read_config(settings.config), settings.config)
     _store(settings)
     _registry(settings)
 
@@ -153,12 +166,17 @@ def jobs(
     if context.invoked_subcommand is not None:
         return
     page = _store(_settings(config)).jobs(JobFilter(), limit=limit, after=None)
-    table = Table("Job", "Process", "Status", "%", "Created", "Message", box=None)
+    table = Table(box=None)
+    table.add_column("Job", no_wrap=True, min_width=32)  # whole: it is what the next command takes
+    for title in ("Process", "Status", "%", "Created", "Message"):
+        table.add_column(title)
     for job in page.jobs:
-        table.add_row(
-            *(job.id, job.process_id, job.status, str(job.progress), job.created[:19], job.message)
-        )
+        shown = "dismissed" if job.removed else job.status
+        values = (job.process_id, shown, str(job.progress), job.created[:19], job.message)
+        table.add_row(job.id, *(escape(value) for value in values))
     OUT.print(table)
+    if not page.jobs:
+        OUT.print("No jobs yet.")
 
 
 @jobs_app.command("show")
@@ -201,17 +219,29 @@ def rollback(
 
 
 def main() -> None:
-    """Run the command line; errors raised on purpose become one sentence."""
+    """Run the command line; an error that a person can do something about becomes one sentence."""
     try:
         app()
     except InvalidInputs as error:
         ERR.print("[red]The inputs are not valid:[/red]")
         for violation in error.violations:
-            ERR.print(f"  {violation.sentence()}", markup=False, highlight=False)
+            sentence = f"  {violation.sentence()}"
+            ERR.print(sentence, markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(2) from error
     except CdiError as error:
-        ERR.print(str(error), style="red", markup=False, highlight=False)
+        _complain(str(error))
         raise SystemExit(2) from error
+    except BrokenPipeError:  # the reader of a pipe, such as head, has what it wanted
+        sys.stdout = None  # nothing is left to flush
+        raise SystemExit(141) from None
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _complain(f"{place}{error.strerror or error}")
+        raise SystemExit(1) from error
+
+
+def _complain(sentence: str) -> None:
+    ERR.print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _settings(config: Path | None) -> Settings:
@@ -234,7 +264,11 @@ def _request(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
         body = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except OSError as error:
+        raise CdiError(f"inputs {path} cannot be read: {error.strerror}") from error
+    except RecursionError as error:
+        raise CdiError(f"inputs {path} cannot be read: nested too deeply") from error
+    except (ValueError, yaml.YAMLError) as error:
         raise CdiError(f"inputs {path} cannot be read: {error}") from error
     if not isinstance(body, dict):
         raise CdiError(f"inputs {path}: expected an object of inputs by name")
@@ -245,7 +279,7 @@ def _request(path: Path) -> dict[str, Any]:
 
 def _with_addresses(value: Any, folder: Path) -> Any:
     if isinstance(value, dict):
-        if value.get("class") in ("File", "Directory") and "path" in value:
+        if value.get("class") in ("File", "Directory") and isinstance(value.get("path"), str):
             return {"href": (folder / value["path"]).resolve().as_uri()}
         return {key: _with_addresses(entry, folder) for key, entry in value.items()}
     if isinstance(value, list):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
+from rich.markup import escape
+from rich.table import Column, Table
 
 from k8s_manager import description
 from k8s_manager.cwl import Process
@@ -20,10 +21,10 @@ from k8s_manager.workspace import Workspace
 def show_results(console: Console, store: Store, workspace: Workspace, job: Job) -> None:
     """Show a successful job's result files, and what its summary says if it has one."""
     results = job.results or {}
-    table = Table("Output", "Value", box=None)
+    table = Table("Output", Column("Value", overflow="fold"), box=None)
     for name, value in results.items():
         for item in value if isinstance(value, list) else [value]:
-            table.add_row(name, _place(workspace, item))
+            table.add_row(name, escape(_place(workspace, item)))
     console.print(table)
     summary = results.get("summary")
     if isinstance(summary, dict) and summary.get("class") == "File":
@@ -72,7 +73,8 @@ def show_job(console: Console, store: Store, workspace: Workspace, job: Job) -> 
         table.add_row(step.step, step.state, str(step.done), str(step.total or "?"))
     console.print(table)
     if job.error:
-        console.print(f"[red]{job.error.get('title')}[/red] {job.error.get('detail', '')}")
+        text = f"{job.error.get('title', '')}: {job.error.get('detail', '')}"
+        console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
     if job.status == "successful" and not job.removed:
         show_results(console, store, workspace, job)
 
@@ -86,11 +88,11 @@ def show_process(console: Console, process: Process) -> None:
     for name, entry in document["inputs"].items():
         default = entry["schema"].get("default", "")
         required = "yes" if entry.get("minOccurs", 1) else ""
-        table.add_row(name, required, str(default), entry.get("title", ""))
+        table.add_row(name, required, escape(str(default)), escape(entry.get("title", "")))
     console.print(table)
     table = Table("Output", "Meaning", box=None)
     for name, entry in document["outputs"].items():
-        table.add_row(name, entry.get("title", ""))
+        table.add_row(name, escape(entry.get("title", "")))
     console.print(table)
 
 

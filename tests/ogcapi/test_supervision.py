@@ -1,0 +1,85 @@
+"""`cdi serve` keeps its children alive, and leaves none behind however it ends."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+import yaml
+
+from tests.ogcapi.test_command_line import CONFIG, ROOT
+from tests.serving import Server, serving
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    everything = yaml.safe_load((ROOT / "pygeoapi-config.yml").read_text(encoding="utf-8"))
+    path = tmp_path / "config.yml"
+    text = yaml.safe_dump({**CONFIG, "metadata": everything["metadata"]})
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def children(server: Server) -> dict[str, psutil.Process]:
+    found = {}
+    for child in psutil.Process(server.process.pid).children():
+        if child.status() == psutil.STATUS_ZOMBIE:
+            continue
+        found["web" if "gunicorn" in child.cmdline() else "controller"] = child
+    return found
+
+
+def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_killed_child_is_started_again(config: Path) -> None:
+    with serving(config, config.parent / "var") as server:
+        before = children(server)
+        assert set(before) == {"web", "controller"}
+        for child in before.values():
+            child.kill()
+        until(lambda: set(children(server)) == {"web", "controller"})
+        assert not set(before.values()) & set(children(server).values())
+
+        def answers() -> bool:
+            try:
+                return server.get("/health").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        until(answers)
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL], ids=str
+)
+def test_no_process_is_left_however_it_ends(config: Path, number: signal.Signals) -> None:
+    with serving(config, config.parent / "var") as server:
+        everything = psutil.Process(server.process.pid).children(recursive=True)
+        assert len(everything) >= 3
+        server.process.send_signal(number)
+        _, alive = psutil.wait_procs(everything, timeout=20)
+        assert not alive
+        assert server.process.wait(timeout=10) == (-9 if number == signal.SIGKILL else 0)
+
+
+def test_a_taken_port_is_named_and_the_next_one_used(config: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        env = {"CDI_PORT": str(port)}
+        with serving(config, config.parent / "var", env=env) as server:
+            assert f"Port {port} is taken" in server.log.read_text()
+            assert not server.url.endswith(f":{port}")
+            assert server.get("/processes").json()["links"][0]["href"].startswith(server.url)

@@ -23,6 +23,7 @@ from rasterio.windows import Window, from_bounds
 from processes.grid import Bounds
 from processes.stage import InputDataError, complete
 
+HEIGHTS = (-100.0, 1000.0)  # metres above ground; beyond lie undeclared nodata values
 TIFF_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # the last two: BigTIFF
 
 
@@ -52,17 +53,20 @@ def read_mosaic(
     *,
     band: int = 1,
     resolution: float | None = None,
+    between: tuple[float, float] = (-np.inf, np.inf),
 ) -> tuple[NDArray[np.float32], Any]:
     """Read one band of adjoining tiles within `bounds` as one array.
 
-    The tiles must share CRS, cell size and grid origin. Cells that no tile covers, or that are
-    nodata there, are NaN. Where tiles overlap the later one in `paths` wins.
+    The tiles must share CRS, cell size and grid origin. Numbers stored with scale and offset become
+    values. Cells that no tile covers, or that are nodata there, are NaN. Where tiles overlap the
+    later one in `paths` wins.
 
     Args:
         paths: Tiles; at least one.
         bounds: Rectangle in the tiles' CRS; grown outwards to whole cells.
         band: 1-based band.
         resolution: Expected cell size in CRS units; the first tile's when None.
+        between: Least and greatest possible value; others are nodata that a file does not declare.
 
     Returns:
         Array of shape (rows, cols), float32, and its transform.
@@ -90,7 +94,8 @@ def read_mosaic(
             window = Window(left - col, top - row, right - left, bottom - top)
             part = _read(tile, path, band, window)
             target = mosaic[top:bottom, left:right]
-            np.copyto(target, part, where=np.isfinite(part))
+            known = np.isfinite(part) & (part >= between[0]) & (part <= between[1])
+            np.copyto(target, part, where=known)
     return mosaic, transform
 
 
@@ -266,6 +271,9 @@ def _read(tile: Any, path: str | Path, band: int, window: Window) -> NDArray[np.
     except RasterioError as error:
         raise _damaged(path, error) from error
     filled: NDArray[np.float32] = data.astype(np.float32).filled(np.nan)
+    scale, offset = tile.scales[band - 1], tile.offsets[band - 1]
+    if (scale, offset) != (1.0, 0.0):  # whole centimetres, say
+        filled = filled * np.float32(scale) + np.float32(offset)
     return filled
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from processes.grid import Batch, Bounds
-from processes.raster import open_raster, read_mosaic, write_cog_in_parts
+from processes.raster import HEIGHTS, open_raster, read_mosaic, write_cog_in_parts
 from processes.stage import InputDataError
 
 NODATA = -9999.0
@@ -51,7 +51,7 @@ class Surface:
 
     def read(self, bounds: Bounds) -> tuple[NDArray[np.float32], Any]:
         """Return the heights within `bounds`, NaN where there are none, and their transform."""
-        return read_mosaic(self.paths, bounds, resolution=self.cell)
+        return read_mosaic(self.paths, bounds, resolution=self.cell, between=HEIGHTS)
 
     def dates_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.object_]:
         """Return the date of the surface at each place, ISO text or None."""

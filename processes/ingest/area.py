@@ -35,7 +35,7 @@ def area_from_geojson(path: Path, crs: CRS) -> BaseGeometry:
         parts = [shape(geometry) for geometry in _geometries(document)]
     except InputDataError:
         raise
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise InputDataError(
             "area not understood",
             f"{path.name}: {error}. Expected GeoJSON: a Polygon, MultiPolygon, or features of them",
@@ -75,11 +75,12 @@ def area_from_bbox(values: list[float], bbox_crs: str, crs: CRS) -> BaseGeometry
     edges = shapely.segmentize(
         box(left, bottom, right, top), max(right - left, top - bottom) / _PIECES
     )
-    if stated.equals(crs):
-        return _checked(box(left, bottom, right, top), "the bbox")
-    transformer = Transformer.from_crs(stated, crs, always_xy=False)
     # The run's CRS is used as x east, y north by every stage, whatever order its authority prefers.
     swap = crs.axis_info[0].direction.lower() == "north"
+    if stated.equals(crs):
+        ground = box(bottom, left, top, right) if swap else box(left, bottom, right, top)
+        return _checked(ground, "the bbox")
+    transformer = Transformer.from_crs(stated, crs, always_xy=False)
 
     def project(points: NDArray[np.float64]) -> NDArray[np.float64]:
         first, second = transformer.transform(points[:, 0], points[:, 1])

@@ -52,7 +52,7 @@ def tile_batches(tiles: Sequence[Tile], wanted_side: int, buffer: float, crs: st
     Raises:
         InputDataError: Tiles have different sizes, or irregular ones overlap.
     """
-    if all(tile.key is None for tile in tiles):
+    if any(tile.key is None for tile in tiles):
         _refuse_overlap(tiles)
         return [
             Batch(f"b{int(t.bounds.left // 1)}_{int(t.bounds.bottom // 1)}", t.bounds, buffer, crs)

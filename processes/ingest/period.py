@@ -27,7 +27,7 @@ class Period:
             raise _wrong(text, "it needs a start and an end")
         try:
             start, end = _moment(parts[0], last=False), _moment(parts[1], last=True)
-        except ValueError as error:
+        except (ValueError, OverflowError) as error:
             raise _wrong(text, str(error)) from error
         if end < start:
             raise _wrong(text, "it ends before it starts")
@@ -55,7 +55,7 @@ def moment_of(text: str) -> datetime:
 def _moment(text: str, *, last: bool) -> datetime:
     if len(text) == 10:
         day = datetime.combine(date.fromisoformat(text), time(), UTC)
-        return day + timedelta(days=1) - timedelta(seconds=1) if last else day
+        return day + timedelta(hours=23, minutes=59, seconds=59) if last else day
     return moment_of(text)
 
 

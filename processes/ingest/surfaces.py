@@ -18,6 +18,9 @@ from processes.ingest.sources import Source
 from processes.ingest.tiles import Key, Tile, grid_cells, note_newer, one_per_place, touching
 from processes.stage import InputDataError
 
+# One huge object can lack a state's worth of tiles; more names than these help nobody.
+_MOST_NAMED = 1000
+
 Lister = Callable[[Source], list[Tile]]
 
 
@@ -115,13 +118,16 @@ def _name_absent(
 ) -> None:
     product, names = sources[0].product, ", ".join(source.name for source in sources)
     size = sources[0].tile_size
-    if size is not None:
-        have = {tile.key for tile in tiles}
-        for key in grid_cells(size, wanted):
-            if key not in have:
-                findings.lacks(
-                    product, names, _tile_name(key, size, sources[0].unit), "not-in-source"
-                )
+    have = {tile.key for tile in tiles}
+    if size is not None and None not in have:
+        absent = [key for key in grid_cells(size, wanted) if key not in have]
+        for key in absent[:_MOST_NAMED]:
+            findings.lacks(product, names, _tile_name(key, size, sources[0].unit), "not-in-source")
+        if len(absent) > _MOST_NAMED:
+            findings.lacks(
+                *(product, names, f"{len(absent) - _MOST_NAMED} more tiles", "not-in-source"),
+                "of this area or of an object that reaches far beyond it",
+            )
         return
     ground = shapely.union_all([shapely.box(*tile.bounds.as_tuple()) for tile in chosen])
     whole = shapely.union_all(list(wanted))

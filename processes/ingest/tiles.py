@@ -31,7 +31,8 @@ class Tile:
         source: Where it comes from.
         name: File name.
         bounds: Its place, in the source's CRS.
-        key: Absolute index (east, north) in its grid; None where tiles have no regular size.
+        key: Absolute index (east, north) in its grid; None where tiles have no regular size
+            or do not start at multiples of it.
         year: Year in its name, or None.
         location: Path or address.
         size: Size in bytes, if the source tells.
@@ -54,7 +55,7 @@ class Tile:
     @property
     def place(self) -> tuple[Any, ...]:
         """What tiles of the same ground have in common."""
-        return self.key if self.key is not None else (self.name,)
+        return self.key if self.key is not None else self.bounds.as_tuple()
 
 
 def tile_from_name(source: Source, name: str, location: str) -> Tile | None:
@@ -69,7 +70,8 @@ def tile_from_name(source: Source, name: str, location: str) -> Tile | None:
         source=source,
         name=name,
         bounds=Bounds(left, bottom, left + size, bottom + size),
-        key=(round(left // size), round(bottom // size)),
+        # Off the multiples of the size an index would stand for other ground than the tile's.
+        key=None if left % size or bottom % size else (round(left / size), round(bottom / size)),
         year=int(names["year"]) if "year" in names else None,
         location=location,
         names=names,

@@ -21,7 +21,7 @@ from processes.preprocess.registration import (
     judged,
     pooled,
 )
-from processes.raster import open_raster, read_mosaic
+from processes.raster import HEIGHTS, open_raster, read_mosaic
 
 MARGIN = 10.0  # metres around an object's bounding box
 REACH = 300.0  # metres from an object's home; more of a huge object tells no more and takes memory
@@ -69,7 +69,7 @@ class Surface:
     def read(self, area: Bounds) -> tuple[NDArray[np.float32], Any] | None:
         """Read heights, shape (rows, cols), NaN where unknown, and their transform."""
         near = [path for bounds, path in self.tiles if bounds.intersects(area)]
-        return read_mosaic(near, area) if near else None
+        return read_mosaic(near, area, between=HEIGHTS) if near else None
 
 
 def registration(

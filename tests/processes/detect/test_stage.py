@@ -104,6 +104,33 @@ def test_data_at_fault_end_with_65_and_one_sentence(tmp_path, stage, crs, cell, 
     assert list(folder.iterdir()) == []
 
 
+@pytest.mark.parametrize("empty", [-32768, 9999, 3.4e38])
+def test_undeclared_nodata_is_no_ground_in_the_published_surface(tmp_path, stage, empty):
+    ndom = plant(surface(120), 60, 40, 7.0, 8)
+    ndom[:10] = empty
+    code, _, folder = stage("empty", write_tile(tmp_path / "tile.tif", ndom))
+    assert code == 0
+    with rasterio.open(folder / "ndom-b1.tif") as published:
+        known = published.read(1, masked=True)
+    assert known.mask[:10].all()
+    assert not known.mask[10:].any()
+
+
+def test_heights_in_whole_centimetres_count_as_the_metres_they_mean(tmp_path, stage):
+    ndom = plant(surface(120), 60, 40, 7.0, 8)
+    with rasterio.open(
+        tmp_path / "tile.tif", "w", driver="GTiff", width=120, height=120, count=1, dtype="int16",
+        crs="EPSG:25832", transform=from_origin(WEST, NORTH, 0.5, 0.5), nodata=-9999,
+    ) as tile:  # fmt: skip
+        tile.write(np.rint(ndom * 100).astype(np.int16), 1)
+        tile.scales = (0.01,)
+    code, _, folder = stage("whole", tmp_path / "tile.tif")
+    assert code == 0
+    crowns = gpd.read_file(folder / "crowns-b1.gpkg", layer="crowns")
+    assert len(crowns) == 1
+    assert crowns.height_m.iloc[0] == pytest.approx(7.0, abs=0.6)
+
+
 def test_a_truncated_tile_is_named(tile, stage):
     tile.write_bytes(tile.read_bytes()[:20_000])
     code, error, _ = stage("run", tile)

@@ -87,6 +87,12 @@ def test_what_is_no_area_is_refused(tmp_path, document, title):
     assert caught.value.title == title
 
 
+def test_an_endless_document_is_refused(tmp_path):
+    (tmp_path / "a.json").write_text("[" * 100_000)
+    with pytest.raises(InputDataError, match="area not understood"):
+        area_from_geojson(tmp_path / "a.json", UTM)
+
+
 def test_a_bbox_in_the_run_s_crs_is_exact():
     area = area_from_bbox([0, 0, 9, 9], "http://www.opengis.net/def/crs/EPSG/0/25832", UTM)
     assert area.equals(shapely.box(0, 0, 9, 9))
@@ -104,6 +110,14 @@ def test_a_run_in_a_crs_with_north_first_still_counts_x_east():
     gauss = metric_crs("EPSG:31467")  # its authority writes northing before easting
     area = area_from_bbox([9, 51, 9.1, 51.1], "OGC:CRS84", gauss)
     assert 3_499_000 < area.bounds[0] < 3_501_000
+
+
+def test_a_bbox_means_the_same_place_whether_or_not_the_run_has_its_crs():
+    values = [5_650_000, 3_500_000, 5_651_000, 3_502_000]  # northing first, as EPSG:31467 says
+    gauss = area_from_bbox(values, "EPSG:31467", metric_crs("EPSG:31467"))
+    assert gauss.equals(shapely.box(3_500_000, 5_650_000, 3_502_000, 5_651_000))
+    utm = area_from_bbox(values, "EPSG:31467", UTM)
+    assert gauss.area == pytest.approx(utm.area, rel=0.01)
 
 
 @pytest.mark.parametrize("values", [[1, 2, 3], [5, 0, 1, 9], [0, 0, 0, 9], [0, 0, float("inf"), 1]])

@@ -21,8 +21,21 @@ def test_times_with_a_zone_are_moved_to_utc():
 
 
 @pytest.mark.parametrize(
-    "text", ["2023", "2023-01-01", "2023-12-31/2023-01-01", "a/b", "2023-02-30/2023-03-01", "../x"]
+    "text",
+    [
+        "2023",
+        "2023-01-01",
+        "2023-12-31/2023-01-01",
+        "a/b",
+        "2023-02-30/2023-03-01",
+        "../x",
+        "0001-01-01T00:00:00+14:00/2023-01-01",
+    ],
 )
 def test_anything_else_is_refused_with_an_example(text):
     with pytest.raises(InputDataError, match="2023-01-01/2023-12-31"):
         Period.parse(text)
+
+
+def test_the_calendar_s_last_day_may_end_a_period():
+    assert Period.parse("2023-01-01/9999-12-31").last_year == 9999

@@ -8,8 +8,11 @@ import pyogrio
 import pytest
 import shapely
 
+from processes.ingest.batches import tile_batches
 from processes.ingest.findings import Findings
+from processes.ingest.reference_systems import parse_crs
 from processes.ingest.sources import load_sources
+from processes.ingest.surfaces import choose_surfaces
 from processes.ingest.tiles import (
     grid_cells,
     note_newer,
@@ -79,6 +82,21 @@ def test_all_tiles_of_several_shapes_are_found():
     assert grid_cells(100, shapes) == [(0, 0), (1, 0)]
 
 
+def test_tiles_off_the_multiples_of_their_size_keep_their_own_ground(tmp_path):
+    pattern = r"h_(?P<east>\d+)_(?P<north>\d+)_(?P<year>\d+)\.tif"
+    entry = {"name": "own", "root": ".", "pattern": pattern, "tile_size": 2000, "unit": 1}
+    own = load_sources(sources(tmp_path / "s.yml", entry))["own"]
+    names = ["h_457000_5633000_2021.tif", "h_457000_5633000_2019.tif", "h_459000_5633000_2021.tif"]
+    tiles = one_per_place([[tile_from_name(own, name, "x") for name in names]], 2023)
+    assert [tile.name for tile in tiles] == [names[0], names[2]]
+    cores = [batch.core.as_tuple() for batch in tile_batches(tiles, 4, 30, "EPSG:25832")]
+    assert cores == [tile.bounds.as_tuple() for tile in tiles]
+    findings = Findings()
+    wanted = [shapely.box(457_000, 5_633_000, 461_000, 5_635_000)]
+    choose_surfaces([own], lambda _: tiles, wanted, parse_crs("EPSG:25832"), 2023, 30, findings)
+    assert not findings.missing
+
+
 def test_an_area_of_continental_size_is_refused():
     with pytest.raises(InputDataError, match="area too large"):
         grid_cells(1000, [shapely.box(0, 0, 4_000_000, 4_000_000)])
@@ -127,3 +145,12 @@ def test_every_name_of_the_state_s_real_index_lies_where_the_index_says(
     ).to_crs(25832)
     if index.startswith("nrw_ndom"):
         assert len(touching(tiles, list(wesel.geometry))) == 1171
+
+
+def test_of_very_many_absent_tiles_the_rest_are_counted(state):
+    here = named(state, 342, 5700, 2022)
+    findings = Findings()
+    wanted = [shapely.box(340_000, 5_700_000, 390_000, 5_750_000)]
+    choose_surfaces([state], lambda _: [here], wanted, parse_crs("EPSG:25832"), 2023, 30, findings)
+    assert len(findings.missing) == 1001
+    assert "1499 more tiles" in [entry["name"] for entry in findings.missing]

@@ -85,6 +85,98 @@ inputs:
     doc: Dataset that gets the new release.
     ogc:schema: |
       {"pattern": "^[a-z][a-z0-9-]{0,40}$"}
+  max_cloud:
+    type: double
+    default: 60
+    label: Highest cloud cover
+    doc: Sentinel-2 scenes with more clouds, in per cent of the scene, are left out.
+    ogc:schema: |
+      {"minimum": 0, "maximum": 100}
+  image_resolution:
+    type: double
+    default: 0.2
+    label: Resolution of the image
+    doc: Finer orthophotos are reduced by a power of two up to this pixel size, metres; 0 keeps them as they are. Decoding 10 cm instead of 20 cm costs twice the time and shows no more of a crown that is measured.
+    ogc:schema: |
+      {"minimum": 0, "maximum": 1}
+  min_height:
+    type: double
+    default: 2.5
+    label: Lowest tree height
+    doc: Lower tops are no trees, metres. Young trees are lost above it, shrubs and crops come in below it.
+    ogc:schema: |
+      {"minimum": 0.5, "maximum": 20}
+  decisions:
+    type: File?
+    label: People's decisions
+    doc: CSV, GeoPackage or GeoJSON with object_id, verdict_human, decided; shown beside the verdict, never changing it.
+    ogc:schema: |
+      {"contentMediaType": "text/csv"}
+  min_trees:
+    type: int
+    default: 10
+    label: Trees of an orchard
+    doc: "An object with at least so many trees may be confirmed. Unit: trees."
+    ogc:schema: |
+      {"minimum": 1, "maximum": 1000}
+  max_trees_rejected:
+    type: int
+    default: 2
+    label: Trees that speak against
+    doc: "The surface model speaks against an orchard when it shows at most so many trees. Unit: trees."
+    ogc:schema: |
+      {"minimum": 0, "maximum": 100}
+  min_density:
+    type: double
+    default: 25.0
+    label: Lowest stand density
+    doc: "An orchard has at least so many trees per hectare (17 m spacing is 35). Unit: trees/ha."
+    ogc:schema: |
+      {"minimum": 0, "maximum": 1000}
+  max_density:
+    type: double
+    default: 150.0
+    label: Highest stand density
+    doc: "An orchard has at most so many trees per hectare (8 m spacing is 156). Unit: trees/ha."
+    ogc:schema: |
+      {"minimum": 1, "maximum": 2000}
+  min_cover:
+    type: double
+    default: 0.08
+    label: Lowest crown cover
+    doc: "Crowns cover at least this share of an orchard. Unit: share of the area."
+    ogc:schema: |
+      {"minimum": 0, "maximum": 1}
+  max_cover:
+    type: double
+    default: 0.7
+    label: Highest crown cover
+    doc: "Crowns cover at most this share of an orchard; more is wood or succession. Unit: share of the area."
+    ogc:schema: |
+      {"minimum": 0, "maximum": 1}
+  min_area:
+    type: double
+    default: 1500.0
+    label: Smallest object
+    doc: "Smaller objects stay uncertain. Unit: m2."
+    ogc:schema: |
+      {"minimum": 0, "maximum": 100000}
+  max_surface_age:
+    type: double
+    default: 4.0
+    label: Oldest surface model
+    doc: "An older surface model, counted back from the end of the period, gives no confirmation. Unit: years."
+    ogc:schema: |
+      {"minimum": 0, "maximum": 50}
+  max_verdict_change:
+    type: double
+    default: 0.3
+    label: Largest change of a verdict's share
+    doc: |
+      The release is refused when the share of a verdict among the objects of the area differs by more
+      than this from the release before. Unit 1 (0.3 is 30 percentage points).
+    ogc:schema: |
+      {"minimum": 0, "maximum": 1}
   previous:
     type: Directory?
     label: Release to build on
@@ -108,6 +200,7 @@ steps:
       crs: crs
       batch_size: batch_size
       source_config: source_config
+      max_cloud: max_cloud
     out: [items, batches, objects, run_area, missing]
   preprocess:
     run: ../preprocess/process.cwl
@@ -116,12 +209,14 @@ steps:
       batch: ingest/batches
       objects: ingest/objects
       period: period
+      image_resolution: image_resolution
     out: [sentinel2, image, prepared]
   detect:
     run: ../detect/process.cwl
     scatter: batch
     in:
       batch: ingest/batches
+      min_height: min_height
     out: [crowns, surface]
   assess:
     run: ../assess/process.cwl
@@ -135,6 +230,16 @@ steps:
       prepared: preprocess/prepared
       sentinel2: {source: preprocess/sentinel2, pickValue: all_non_null}
       image: {source: preprocess/image, pickValue: all_non_null}
+      decisions: decisions
+      min_trees: min_trees
+      max_trees_rejected: max_trees_rejected
+      min_density: min_density
+      max_density: max_density
+      min_cover: min_cover
+      max_cover: max_cover
+      min_area: min_area
+      max_surface_age: max_surface_age
+      min_height: min_height
     out: [objects, trees, candidates]
   publish:
     run: ../publish/process.cwl
@@ -151,6 +256,7 @@ steps:
       period: period
       crs: crs
       previous: previous
+      max_verdict_change: max_verdict_change
     out: [release, report, summary]
 outputs:
   release:

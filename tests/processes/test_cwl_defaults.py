@@ -34,3 +34,16 @@ def test_help_explains_every_option(stage: str) -> None:
     silent = [action.dest for action in parser._actions if not action.help]
     assert not silent
     assert parser.description
+
+
+def test_the_chain_has_the_defaults_of_its_stages() -> None:
+    chain = yaml.safe_load((ROOT / "orchard_monitoring" / "process.cwl").read_text("utf-8"))
+    compared = 0
+    for step in chain["steps"].values():
+        stage = yaml.safe_load((ROOT / "orchard_monitoring" / step["run"]).read_text("utf-8"))
+        for name, source in step["in"].items():
+            ours = chain["inputs"].get(source) if isinstance(source, str) else None
+            if ours is not None and "default" in ours:
+                assert ours["default"] == stage["inputs"][name]["default"], (stage["id"], name)
+                compared += 1
+    assert compared > 12

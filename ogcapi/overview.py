@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -83,17 +84,23 @@ def show_process(console: Console, process: Process) -> None:
     """Show a process with its inputs and outputs."""
     document = description.describe(process)
     console.print(f"[bold]{process.id}[/bold] {process.version}: {process.title}")
-    console.print(document.get("description", ""), markup=False, highlight=False)
+    console.print(_flowing(document.get("description", "")), markup=False, highlight=False)
     table = Table("Input", "Required", "Default", "Meaning", box=None)
     for name, entry in document["inputs"].items():
         default = entry["schema"].get("default", "")
         required = "yes" if entry.get("minOccurs", 1) else ""
-        table.add_row(name, required, escape(str(default)), escape(entry.get("title", "")))
+        meaning = ": ".join(text for text in (entry.get("title"), entry.get("description")) if text)
+        table.add_row(name, required, escape(str(default)), escape(_flowing(meaning)))
     console.print(table)
     table = Table("Output", "Meaning", box=None)
     for name, entry in document["outputs"].items():
         table.add_row(name, escape(entry.get("title", "")))
     console.print(table)
+
+
+def _flowing(text: str) -> str:
+    """Undo the line breaks within paragraphs: the terminal has its own width."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", text.strip())
 
 
 def core_seconds(store: Store, job_id: str) -> float:

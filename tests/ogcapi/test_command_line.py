@@ -88,7 +88,11 @@ def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     [
         (("--port", "99999"), {}, "--port"),
         ((), {"CDI_PORT": "99999"}, "CDI_PORT is 99999"),
-        (("--host", "192.0.2.1"), {}, "cannot listen on 192.0.2.1"),
+        (
+            ("--host", "192.0.2.1"),
+            {"CDI_ALLOW_ANONYMOUS": "1"},
+            "cannot listen on 192.0.2.1",
+        ),
         ((), {}, "lacks metadata.identification.title"),
     ],
 )

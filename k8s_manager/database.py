@@ -18,6 +18,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from k8s_manager.errors import ConfigError, StoreError
 
@@ -91,7 +92,7 @@ class Database:
 
     def _create(self) -> Engine:
         if self.dialect != "sqlite":
-            return create_engine(self._url, pool_pre_ping=True)
+            return create_engine(self._url, pool_pre_ping=True, pool_timeout=self._busy_timeout_s)
         if self._url.database in (None, "", ":memory:"):
             raise ConfigError("the job store cannot be in memory: it has to outlive the process")
         folder = Path(str(self._url.database)).parent
@@ -99,7 +100,11 @@ class Database:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"folder {folder} of the job store: {error.strerror}") from error
-        engine = create_engine(self._url, connect_args={"timeout": self._busy_timeout_s})
+        engine = create_engine(
+            self._url,
+            pool_timeout=self._busy_timeout_s,
+            connect_args={"timeout": self._busy_timeout_s},
+        )
         event.listen(engine, "connect", self._prepare)
         event.listen(engine, "begin", _begin)
         return engine
@@ -123,9 +128,10 @@ class Database:
     def _mapped(self) -> Iterator[None]:
         try:
             yield
-        except DBAPIError as error:
+        except (DBAPIError, NoFreeConnection) as error:
             place = self._url.render_as_string(hide_password=True)
-            raise StoreError(f"job store {place}: {error.orig}") from error
+            reason = error.orig if isinstance(error, DBAPIError) else "too many requests at once"
+            raise StoreError(f"job store {place}: {reason}") from error
 
 
 def _begin(connection: Connection) -> None:

@@ -88,7 +88,7 @@ class Ledger:
         query = (
             select(_rounds.c.job_id, _rounds.c.name)
             .join(_jobs, _jobs.c.id == _rounds.c.job_id)
-            .where(_rounds.c.open.is_(True), _jobs.c.outcome.is_not(None))
+            .where(_rounds.c.open, _jobs.c.outcome.is_not(None))
         )
         with self._database.read() as connection:
             return [(row.job_id, row.name) for row in connection.execute(query)]

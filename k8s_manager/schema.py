@@ -18,9 +18,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
-HEAD = "0001"
+HEAD = "0002"
 
 metadata = MetaData()
 
@@ -49,8 +50,19 @@ jobs = Table(
     Column("dismiss_requested", Boolean, nullable=False),
     Column("removed", Float),
     Column("files_removed", Boolean, nullable=False),
-    Index("jobs_by_process", "process_id"),
     Index("jobs_by_outcome", "outcome"),
+    # Records may hold megabytes in `process` and `request`: lists must not read them to filter.
+    Index(
+        "jobs_listed",
+        *("id", "status", "removed", "process_id", "owner", "created", "started", "finished"),
+    ),
+    Index("jobs_by_status", "status", "removed", "id"),
+    Index(
+        "jobs_removed",
+        *("files_removed", "id"),
+        sqlite_where=text("removed IS NOT NULL"),
+        postgresql_where=text("removed IS NOT NULL"),
+    ),
     comment="What was asked for and what became of it; `outcome` never changes once set",
 )
 
@@ -83,6 +95,12 @@ rounds = Table(
     Column("base", Integer),
     Column("open", Boolean, nullable=False),
     Column("created", Float, nullable=False),
+    Index(
+        "rounds_open",
+        "job_id",
+        sqlite_where=text("open = 1"),
+        postgresql_where=text("open"),
+    ),
     comment="Numbered tries of a step; an open one may have something running",
 )
 

@@ -71,7 +71,7 @@ class Store:
                 )
             )
             _bump(connection, "wake")
-        return self.job(job_id)
+            return _job(connection, job_id)
 
     def job(self, job_id: str, whole: bool = True) -> Job:
         """Return a job; unless `whole`, with empty process and request, which may be large.
@@ -90,11 +90,13 @@ class Store:
         Process and request, which may be large, are empty in them.
         """
         condition = _condition(wanted or JobFilter())
-        query = select(*_LIGHT).where(condition)
+        # The page's ids come from an index alone; only then are its records read.
+        ids = select(_jobs.id).where(condition).order_by(_jobs.id.desc()).limit(limit + 1)
         if after is not None:
-            query = query.where(_jobs.id < after)
+            ids = ids.where(_jobs.id < after)
+        query = select(*_LIGHT).where(_jobs.id.in_(ids)).order_by(_jobs.id.desc())
         with self.database.read() as connection:
-            rows = connection.execute(query.order_by(_jobs.id.desc()).limit(limit + 1)).all()
+            rows = connection.execute(query).all()
             matched = connection.execute(
                 select(func.count()).select_from(schema.jobs).where(condition)
             ).scalar_one()
@@ -162,7 +164,7 @@ class Store:
                 .values(dismiss_requested=True, updated=time.time())
             )
             _bump(connection, "wake")
-        return self.job(job_id)
+            return _job(connection, job_id)
 
     def remove(self, job_id: str) -> Job:
         """Record that a finished job's results are removed; the controller deletes its files.
@@ -182,7 +184,7 @@ class Store:
                 .values(removed=time.time(), updated=time.time())
             )
             _bump(connection, "wake")
-        return self.job(job_id)
+            return _job(connection, job_id)
 
     def generation(self) -> int:
         """Return a number that grows whenever a current release changes; cheap to ask."""

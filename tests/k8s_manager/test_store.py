@@ -6,16 +6,22 @@ import multiprocessing
 import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from k8s_manager import migrations, schema
+from k8s_manager.database import Database
 from k8s_manager.errors import ConfigError, NoSuchJob, StoreError
+from k8s_manager.lease import Lease
+from k8s_manager.ledger import Ledger
 from k8s_manager.records import JobFilter, NewJob
 from k8s_manager.store import Store
 
@@ -177,3 +183,59 @@ def test_what_is_wrong_with_the_store_is_said(tmp_path: Path) -> None:
             Store(url)
     with pytest.raises(ConfigError, match="memory"):
         Store("sqlite://").migrate()
+
+
+FILTERS = [
+    JobFilter(),
+    JobFilter(statuses=("running",)),
+    JobFilter(statuses=("failed", "dismissed")),
+    JobFilter(process_ids=("detect",)),
+    JobFilter(owner="local"),
+    JobFilter(created_from=1.0, created_to=2.0),
+    JobFilter(min_duration_s=1.0, statuses=("successful",)),
+]
+
+
+def test_nothing_that_is_asked_often_reads_all_records(store: Store) -> None:
+    asked: list[tuple[str, object]] = []
+    with store.database.read() as connection:
+        engine = connection.engine
+
+    def note(_: object, __: object, statement: str, parameters: object, *___: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(engine, "before_cursor_execute", note)
+    for wanted in FILTERS:
+        store.jobs(wanted)
+    ledger = Ledger(store.database, Lease(store.database, 10.0))
+    for question in (store.counts, ledger.unfinished, ledger.to_remove, ledger.rounds_left):
+        question()
+    event.remove(engine, "before_cursor_execute", note)
+    with store.database.read() as connection:
+        for statement, parameters in asked:
+            if statement.startswith("SELECT"):
+                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+                steps = [row[3] for row in plan]
+                scans = [step for step in steps if "SCAN" in step and "rounds_open" not in step]
+                assert [step for step in scans if "COVERING INDEX" not in step] == []
+
+
+def test_a_store_of_the_first_version_is_brought_up_to_date(store: Store) -> None:
+    job = store.create_job(NEW)
+    with store.database.write() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0001")
+    store.migrate()
+    assert store.jobs().jobs[0].id == job.id
+
+
+def test_too_many_requests_at_once_are_a_problem_of_the_store(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'cdi.db'}", busy_timeout_s=0.05)
+    with ExitStack() as held:
+        for _ in range(15):
+            held.enter_context(database.read())
+        with pytest.raises(StoreError, match="too many requests at once"):
+            held.enter_context(database.read())
+    database.close()

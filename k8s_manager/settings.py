@@ -51,6 +51,9 @@ class Settings:
     """CDI_BACKEND: where steps run, ``local`` (subprocesses) or ``kubernetes``."""
     host: str = "127.0.0.1"
     """CDI_HOST: address to listen on. Loopback, because identities are not configured."""
+    allow_anonymous: bool = False
+    """CDI_ALLOW_ANONYMOUS: listen beyond loopback although nobody is asked who they are. Off; for
+    a server behind a proxy that does ask."""
     port: int = 5000
     """CDI_PORT: a taken port is named and the next free one is used. 5000 is pygeoapi's own."""
     public_url: str | None = None
@@ -204,11 +207,13 @@ def _convert(name: str, kind: str, given: Any) -> Any:
         if kind.startswith("tuple[float"):
             parts = given.split(",") if isinstance(given, str) else given
             return tuple(float(part) for part in parts)
+        if kind == "bool":
+            return {"1": True, "true": True, "0": False, "false": False}[str(given).lower()]
         for start, convert in (("int", int), ("float", float), ("Path", Path)):
             if kind.startswith(start):
                 return convert(given)
         return str(given)
-    except (TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"setting {name} (CDI_{name.upper()}) is {given!r}; expected {kind}"
         ) from error

@@ -67,7 +67,16 @@ def serve(settings: Settings, *, controller: bool, say: Callable[[str], None], c
         controller: Whether to keep a controller beside the web workers.
         say: Shows a line to the person who started the server.
         config: The configuration file, for the children.
+
+    Raises:
+        ConfigError: The address is not of this machine alone, and nobody is asked who they are.
     """
+    if settings.host not in LOOPBACK and not settings.allow_anonymous:
+        raise ConfigError(
+            f"CDI_HOST is {settings.host}, but no identities are configured: whoever reaches the "
+            "server could run processes. Listen on 127.0.0.1; or, behind a proxy that asks who is "
+            "there, set CDI_ALLOW_ANONYMOUS=1."
+        )
     port = free_port(settings.host, settings.port)
     if port != settings.port:
         say(f"Port {settings.port} is taken; using {port} (choose one with CDI_PORT).")

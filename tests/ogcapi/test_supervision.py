@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -83,3 +86,16 @@ def test_a_taken_port_is_named_and_the_next_one_used(config: Path) -> None:
             assert f"Port {port} is taken" in server.log.read_text()
             assert not server.url.endswith(f":{port}")
             assert server.get("/processes").json()["links"][0]["href"].startswith(server.url)
+
+
+def test_without_identities_the_server_listens_on_loopback_only(
+    config: Path, tmp_path: Path
+) -> None:
+    environment = {**os.environ, "CDI_HOME": str(tmp_path), "CDI_HOST": "0.0.0.0"}
+    command = [sys.executable, "-m", "ogcapi.cli", "serve", "--config", str(config)]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "127.0.0.1" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -17,7 +17,7 @@ for version in ("3.11", "3.13"):
             str(UV) if UV.exists() else "uv",
             *("pip", "compile", "--quiet", "--generate-hashes", "--no-emit-index-url"),
             *("--no-emit-find-links", "--python-version", version, "--python-platform", "linux"),
-            *("--extra", "dev", "--extra", "postgres", "--no-header", ""),
+            *("--extra", "dev", "--extra", "postgres", "--no-header"),
             *("--output-file", str(target), str(ROOT / "setup.py")),
         ],
         check=True,

@@ -41,7 +41,7 @@ def open_raster(path: str | Path) -> Iterator[Any]:
     except RasterioError as error:
         raise InputDataError(
             "raster cannot be read",
-            f"{Path(path).name}: {error}. Expected GeoTIFF or JPEG 2000; fetch the file again.",
+            f"{_told(path, error)}. Expected GeoTIFF or JPEG 2000; fetch the file again.",
         ) from error
     with dataset:
         yield dataset
@@ -277,8 +277,13 @@ def _read(tile: Any, path: str | Path, band: int, window: Window) -> NDArray[np.
     return filled
 
 
+def _told(path: str | Path, error: Exception) -> str:
+    """Say what is wrong with a file by its name, without the folders of this machine."""
+    return f"{Path(path).name}: {str(error).replace(str(path), Path(path).name)}"
+
+
 def _damaged(path: str | Path, error: Exception) -> InputDataError:
     return InputDataError(
         "raster is damaged",
-        f"{Path(path).name}: {error}. Remove it from its source or the cache and fetch it again.",
+        f"{_told(path, error)}. Remove it from its source or the cache and fetch it again.",
     )

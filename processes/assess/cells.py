@@ -11,8 +11,17 @@ from rasterio.features import rasterize
 
 
 def mask_of(geometry: Any, transform: Any, shape: tuple[int, int]) -> NDArray[np.bool_]:
-    """Return an array (rows, cols), true where the centre of a cell lies in `geometry`."""
-    return labels_of([geometry], transform, shape) > 0
+    """Return an array (rows, cols), true where the centre of a cell lies in `geometry`.
+
+    A geometry so small that it holds no centre has the cells that it touches.
+    """
+    inside = labels_of([geometry], transform, shape) > 0
+    if inside.any() or geometry.is_empty:
+        return inside
+    touched = rasterize(
+        [(geometry, 1)], out_shape=shape, transform=transform, dtype="uint8", all_touched=True
+    )
+    return np.asarray(touched, dtype=bool)
 
 
 def labels_of(

@@ -22,6 +22,7 @@ from processes.assess.thresholds import Thresholds
 from processes.grid import Bounds
 
 CELL = 0.5  # metres between the pixels that are looked at
+MOST_CELLS = 9_000_000  # 1.5 km x 1.5 km; larger objects are seen more coarsely
 CONTRAST_WINDOW = 2.5  # metres, about half a crown
 CROWN_MARGIN = 1.0  # metres around crowns that are not ground between them
 MARGIN = 15.0  # metres around the object where crowns get an NDVI
@@ -51,7 +52,7 @@ def view_of(polygon: Any, crowns: NDArray[Any], image: Mosaic) -> View | None:
         return None
     left, bottom, right, top = shapely.total_bounds(np.append(crowns, polygon))
     bounds = Bounds(left, bottom, right, top).grow(CONTRAST_WINDOW)
-    step = max(1, round(CELL / image.cell))
+    step = max(1, round(CELL / image.cell), image.step_for(bounds, MOST_CELLS))
     found = image.read(bounds, list(range(1, image.count + 1)), step)
     if found is None:
         return None

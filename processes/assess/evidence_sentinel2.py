@@ -26,6 +26,7 @@ BANDS = (
     "bare_dates", "clear_dates",
 )  # fmt: skip
 INSETS = (10.0, 5.0, 0.0)  # metres; the first that leaves enough pixels
+MOST_CELLS = 4_000_000  # 20 km x 20 km; of larger objects every n-th cell tells enough
 REFERENCE_DISTANCE = 1000.0
 # A reference pixel: never bare, green in its worst tenth of the year and not all too dark.
 REFERENCE_MIN_P10 = 0.3
@@ -42,7 +43,9 @@ def sentinel2_evidence(polygon: Any, metrics: Mosaic, min_pixels: float) -> Sent
     """
     if not metrics:
         return None
-    found = metrics.read(Bounds(*polygon.bounds), range(1, len(BANDS) + 1))
+    bounds = Bounds(*polygon.bounds)
+    step = metrics.step_for(bounds, MOST_CELLS)
+    found = metrics.read(bounds, range(1, len(BANDS) + 1), step)
     if found is None:
         return None
     bands, transform = found

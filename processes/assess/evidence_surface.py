@@ -23,6 +23,7 @@ from processes.assess.plots import plots_of, trees_in
 from processes.assess.thresholds import Thresholds
 from processes.grid import Bounds
 
+MOST_CELLS = 36_000_000  # 3 km x 3 km at 0.5 m; of larger objects every n-th cell tells enough
 LOW_GROWTH_FROM = 1.0  # metres; below is grass, crops and noise of the surface model
 
 
@@ -108,7 +109,10 @@ def shape_of(polygon: Any) -> tuple[float, float]:
 
 def _cover_of_data(polygon: Any, surface: Mosaic, limits: Thresholds) -> tuple[float, float]:
     """Return the share of cells with data and, of these, the share of low growth."""
-    found = surface.read(Bounds(*polygon.bounds), [1]) if surface else None
+    if not surface:
+        return 0.0, 0.0
+    bounds = Bounds(*polygon.bounds)
+    found = surface.read(bounds, [1], surface.step_for(bounds, MOST_CELLS))
     if found is None:
         return 0.0, 0.0
     (heights,), transform = found

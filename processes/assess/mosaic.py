@@ -48,6 +48,14 @@ class Mosaic:
         while self._open:
             self._open.popitem()[1][1].close()
 
+    def step_for(self, bounds: Bounds, most: int) -> int:
+        """Return the smallest step with which `bounds` has no more than about `most` cells.
+
+        An object that reaches over half the country must not take memory without limit.
+        """
+        cells = (bounds.right - bounds.left) * (bounds.top - bounds.bottom) / self.cell**2
+        return max(1, math.ceil(math.sqrt(cells / most)))
+
     def read(
         self, bounds: Bounds, bands: Sequence[int], step: int = 1
     ) -> tuple[NDArray[np.float32], Any] | None:

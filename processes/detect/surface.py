@@ -44,6 +44,7 @@ class Surface:
         tiles, cell = [], 0.0
         for path in paths:
             with open_raster(path) as tile:
+                _check_bands(tile, path)
                 _check_crs(tile, path, crs)
                 cell = cell or round(float(tile.res[0]), 9)
                 tiles.append((Bounds(*tile.bounds), dates.get(path.stem)))
@@ -91,6 +92,15 @@ class Surface:
                 data, _ = self.read(Bounds(left, bottom, right, top))
                 part = np.where(np.isnan(data), np.float32(NODATA), data)
                 yield Window(col, row, width, height), part[None]
+
+
+def _check_bands(tile: Any, path: Path) -> None:
+    if tile.count != 1:
+        raise InputDataError(
+            "no surface model",
+            f"{path.name} has {tile.count} bands, as an image; expected heights in one band. "
+            "Check the `product` of its source.",
+        )
 
 
 def _check_crs(tile: Any, path: Path, crs: str) -> None:

@@ -24,7 +24,7 @@ from processes.ingest.inventory import at_home, read_inventory
 from processes.ingest.items import Entry, scene_entry, tile_entry
 from processes.ingest.outputs import write_outputs
 from processes.ingest.period import Period
-from processes.ingest.reference_systems import LONLAT, metric_crs, moved, parse_crs
+from processes.ingest.reference_systems import LONLAT, check_scale, metric_crs, moved, parse_crs
 from processes.ingest.scene_choice import choose_scenes
 from processes.ingest.sources import DEFAULT_FILE, Source, choose, load_sources
 from processes.ingest.surfaces import choose_images, choose_surfaces
@@ -67,6 +67,7 @@ class _Ingestion:
     def run(self) -> None:
         try:
             area = self._area()
+            check_scale(area, self._crs)
             objects = at_home(read_inventory(self._args.inventory, self._crs, self._findings), area)
             if not len(objects):
                 self._findings.note("inventory: no object has its home in the area")

@@ -59,7 +59,10 @@ def tile_entry(tile: Tile, stored: Stored, crs: CRS) -> Entry:
     campaign = source.acquisition.campaign.format_map({"year": tile.year or "", **tile.names})
     properties.update(_origin(source), **_projection(crs, tile.bounds))
     properties["cdi:acquisition"] = _acquisition(source, campaign, tile.date)
-    item = _item(tile.name, footprint, properties, {"data": _asset(tile.name, stored)})
+    asset = _asset(tile.name, stored)
+    if source.bands:
+        asset["bands"] = [{"name": name} for name in source.bands]
+    item = _item(tile.name, footprint, properties, {"data": asset})
     return Entry(source.product, tile.bounds, footprint, item, (LocalFile(tile.name, stored),))
 
 

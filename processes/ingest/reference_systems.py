@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Transformer
+from pyproj import CRS, Proj, Transformer
 from pyproj.exceptions import CRSError
 from shapely.geometry.base import BaseGeometry
 
 from processes.stage import InputDataError
 
 LONLAT = "OGC:CRS84"
+_MAX_AREA_ERROR = 0.05
 
 
 @lru_cache(maxsize=64)
@@ -47,6 +48,25 @@ def metric_crs(text: str) -> CRS:
             "projected one such as EPSG:25832",
         )
     return crs
+
+
+def check_scale(geometry: BaseGeometry, crs: CRS) -> None:
+    """Refuse a CRS whose metres are none where `geometry` (in `crs`) lies, such as web maps'.
+
+    Raises:
+        InputDataError: Areas are wrong by more than 5 %, so trees per hectare would be, too.
+    """
+    point = shapely.point_on_surface(geometry)
+    lon, lat = Transformer.from_crs(crs, crs.geodetic_crs, always_xy=True).transform(
+        point.x, point.y
+    )
+    areal = Proj(crs).get_factors(lon, lat).areal_scale
+    if not abs(areal - 1) <= _MAX_AREA_ERROR:
+        raise InputDataError(
+            "coordinate reference system not usable",
+            f"in {crs.name} the area comes out {areal:.2f} times as large as it is; run in the "
+            "CRS of the country's own data, such as EPSG:25832",
+        )
 
 
 @lru_cache(maxsize=256)

@@ -65,6 +65,7 @@ class Source:
         member: File inside a ZIP (districts).
         copy: Copy files into the cache, or read them where they are.
         test_bench: The data are made up; every result says so.
+        bands: Bands of an orthophoto in the order of its files, when that is not R, G, B, NIR.
         secret: File in CDI_SECRETS_DIR that holds a bearer token.
         max_parallel: Transfers at a time.
         timeout_s: Longest wait for a connection or the next bytes.
@@ -88,6 +89,7 @@ class Source:
     member: str | None = None
     copy: bool = True
     test_bench: bool = False
+    bands: tuple[str, ...] = ()
     secret: str | None = None
     max_parallel: int = 4
     timeout_s: float = 60.0
@@ -181,8 +183,8 @@ def _read_fields(fields: dict[str, Any], path: Path) -> Source:
         )
         if key in fields
     }
-    if "keys" in fields:
-        settings["keys"] = tuple(str(key) for key in fields.pop("keys"))
+    for key in {"keys", "bands"} & set(fields):
+        settings[key] = tuple(str(part) for part in fields.pop(key))
     name = str(fields.pop("name"))
     source = Source(
         name=name,

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import MaskFlags
+from rasterio.enums import ColorInterp, MaskFlags
 from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.transform import from_origin
 from rasterio.windows import Window
@@ -28,6 +28,7 @@ from processes.stage import InputDataError
 
 COLOURS = ("red", "green", "blue", "nir")
 ALIASES = {"r": "red", "g": "green", "b": "blue", "i": "nir", "infrared": "nir", "nir08": "nir"}
+ALPHA = "alpha"
 SNAP = 6  # decimals of a pixel
 
 
@@ -110,7 +111,8 @@ class Mosaic:
             window = _tile_window(photo, file, grid, factor)
             places = tuple((bands.index(c), known.index(c) + 1) for c in bands if c in known)
             flags = dataset.mask_flag_enums[0]
-            masked = MaskFlags.per_dataset in flags and MaskFlags.alpha not in flags
+            transparent = MaskFlags.alpha not in flags or ALPHA in known
+            masked = MaskFlags.per_dataset in flags and transparent
             reduced, left = _reduced(photo, dataset, factor, stack)
             tiles.append(Tile(photo, reduced, window, places, masked, left))
         return cls(grid, bands, tiles)
@@ -242,16 +244,41 @@ def _band_names(photo: Orthophoto, dataset: Any) -> list[str]:
     written = [(text or "").lower() for text in dataset.descriptions]
     written = [ALIASES.get(name, name) for name in written]
     names = list(COLOURS[: dataset.count])
+    if len(names) == dataset.count and _ends_in_alpha(dataset):
+        names[-1] = ALPHA
+    elif dataset.count == len(COLOURS) + 1 and dataset.colorinterp[-1] == ColorInterp.alpha:
+        names.append(ALPHA)
     for candidate in (written, told):
         if len(candidate) == dataset.count and {"red", "green", "blue"} <= set(candidate):
             names = candidate
-    if not {"red", "green", "blue"} <= set(names):
+    if not {"red", "green", "blue"} <= set(told or names):
         raise InputDataError(
             "orthophoto not supported",
-            f"{photo.path.name} has {dataset.count} band(s), expected red, green, blue and, "
-            "where there is one, near infrared",
+            f"{photo.path.name} has {dataset.count} band(s){_listed(told)}, expected red, green, "
+            "blue and, where there is one, near infrared",
         )
     return names
+
+
+def _listed(told: Sequence[str]) -> str:
+    return f" ({', '.join(told)})" if told else ""
+
+
+def _ends_in_alpha(dataset: Any) -> bool:
+    """Tell a mask from near infrared that is declared as one: a mask is 0 and 255 alone."""
+    if dataset.count != len(COLOURS) or dataset.colorinterp[-1] != ColorInterp.alpha:
+        return False
+    rows, cols = dataset.block_shapes[-1]
+    parts = (0.5, 0.25, 0.75)
+    places = [(int(dataset.height * y / rows), int(dataset.width * x / cols))
+              for y in parts for x in parts]  # fmt: skip
+    seen: set[int] = set()
+    for row, col in dict.fromkeys(places):
+        block = dataset.read(dataset.count, window=dataset.block_window(dataset.count, row, col))
+        seen |= set(np.unique(block).tolist())
+        if not seen <= {0, 255}:
+            return False
+    return 255 in seen
 
 
 def _tile_window(photo: Orthophoto, file: FileGrid, grid: PixelGrid, factor: int) -> Window:

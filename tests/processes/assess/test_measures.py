@@ -12,8 +12,8 @@ from rasterio.transform import from_origin
 from shapely.geometry import Polygon, box
 
 from processes.assess.evidence_image import crown_ndvi, image_evidence, view_of
-from processes.assess.evidence_sentinel2 import sentinel2_evidence, weighted_median
-from processes.assess.evidence_surface import shape_of
+from processes.assess.evidence_sentinel2 import BANDS, sentinel2_evidence, weighted_median
+from processes.assess.evidence_surface import MOST_CELLS, Crowns, shape_of, surface_evidence
 from processes.assess.mosaic import Mosaic
 from processes.assess.thresholds import Thresholds
 from processes.grid import Bounds
@@ -37,6 +37,31 @@ def coordinates(left: int, top: int, size: int) -> Any:
     """Cells of 1 m whose value is 1000 * east + north of their lower left corner."""
     east, north = np.meshgrid(left + np.arange(size), top - 1 - np.arange(size))
     return (1000 * east + north)[None].astype("float32")
+
+
+def test_an_object_beyond_all_bounds_is_measured_without_memory_for_all_its_cells(
+    tmp_path: Path,
+) -> None:
+    ones = np.ones((len(BANDS), 100, 100), dtype="float32")
+    ground = Mosaic([write(tmp_path / "g.tif", 0, 100, 1.0, ones[:1], -1)])
+    metrics = Mosaic([write(tmp_path / "m.tif", 0, 1000, 10.0, ones, -1)])
+    image = Mosaic([write(tmp_path / "i.tif", 0, 100, 1.0, np.full((4, 100, 100), 9, "uint8"), 0)])
+    huge = box(-200_000, -200_000, 200_000, 200_000)
+    assert ground.step_for(Bounds(*huge.bounds), MOST_CELLS) > 60
+    none = Crowns(NONE, NONE, np.empty((0, 2)), *[np.empty(0)] * 2, np.empty(0, dtype=bool))
+    found = surface_evidence(huge, none, NONE, None, ground, Thresholds())
+    assert found is None or found.share < 1e-4
+    assert sentinel2_evidence(huge, metrics, 4) is not None
+    view_of(huge, NONE, image)
+
+
+def test_an_object_smaller_than_a_cell_is_not_without_data(tmp_path: Path) -> None:
+    ground = Mosaic([write(tmp_path / "g.tif", 0, 9, 1.0, np.ones((1, 9, 9), "float32"), -1)])
+    none = Crowns(NONE, NONE, np.empty((0, 2)), *[np.empty(0)] * 2, np.empty(0, dtype=bool))
+    tiny = box(4.1, 4.1, 4.2, 4.2)
+    found = surface_evidence(tiny, none, NONE, None, ground, Thresholds())
+    assert found is not None
+    assert (found.share, found.trees) == (1.0, 0)
 
 
 def test_window_across_files_holds_the_value_of_its_place(tmp_path: Path) -> None:

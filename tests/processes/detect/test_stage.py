@@ -131,6 +131,17 @@ def test_heights_in_whole_centimetres_count_as_the_metres_they_mean(tmp_path, st
     assert crowns.height_m.iloc[0] == pytest.approx(7.0, abs=0.6)
 
 
+def test_an_image_is_no_surface_model(tmp_path, stage):
+    with rasterio.open(
+        tmp_path / "tile.tif", "w", driver="GTiff", width=120, height=120, count=3, dtype="uint8",
+        crs="EPSG:25832", transform=from_origin(WEST, NORTH, 0.5, 0.5),
+    ) as tile:  # fmt: skip
+        tile.write(np.full((3, 120, 120), 90, dtype=np.uint8))
+    code, error, folder = stage("image", tmp_path / "tile.tif")
+    assert (code, error["title"]) == (65, "no surface model")
+    assert not list(folder.iterdir())
+
+
 def test_a_truncated_tile_is_named(tile, stage):
     tile.write_bytes(tile.read_bytes()[:20_000])
     code, error, _ = stage("run", tile)

@@ -14,7 +14,7 @@ from processes.ingest.area import (
     polygons,
     write_area,
 )
-from processes.ingest.reference_systems import metric_crs
+from processes.ingest.reference_systems import check_scale, metric_crs
 from processes.stage import InputDataError
 from tests.processes.ingest.scenery import FULL, WITHOUT_RECORDINGS
 
@@ -159,6 +159,15 @@ def test_kreis_wesel_out_of_the_real_districts_has_its_published_size():
 def test_a_run_needs_a_projected_crs_in_metres(text):
     with pytest.raises(InputDataError):
         metric_crs(text)
+
+
+def test_a_crs_whose_metres_are_none_is_refused_where_it_is_so():
+    place = [7.0, 51.5, 7.1, 51.6]
+    for code in ("EPSG:25832", "EPSG:3035", "EPSG:31467", "EPSG:25833"):
+        check_scale(area_from_bbox(place, "OGC:CRS84", metric_crs(code)), metric_crs(code))
+    web = metric_crs("EPSG:3857")
+    with pytest.raises(InputDataError, match=r"2\.59 times"):
+        check_scale(area_from_bbox(place, "OGC:CRS84", web), web)
 
 
 def test_the_written_area_names_its_crs_and_is_read_back(tmp_path):

@@ -3,7 +3,11 @@
 import pytest
 import yaml
 
+from processes.ingest.cache import Stored
+from processes.ingest.items import tile_entry
+from processes.ingest.reference_systems import parse_crs
 from processes.ingest.sources import DEFAULT_FILE, choose, load_sources
+from processes.ingest.tiles import tile_from_name
 from processes.stage import InputDataError
 from tests.processes.ingest.scenery import sources
 
@@ -95,3 +99,13 @@ def test_the_header_of_the_file_explains_every_field():
     header = text[: text.index("\nsources:")]
     used = {key for entry in yaml.safe_load(text)["sources"] for key in entry}
     assert not {key for key in used if key not in header}
+
+
+def test_the_order_of_bands_reaches_the_items_of_an_orthophoto(tmp_path):
+    order = ["nir", "green", "blue", "red"]
+    entry = {"name": "cir", "root": ".", "product": "dop", "bands": order}
+    source = load_sources(sources(tmp_path / "s.yml", entry))["cir"]
+    tile = tile_from_name(source, "ndom50_32_342_5700_1_nw_2024.tif", "x")
+    stored = Stored(tmp_path / "x", "0" * 64, 1)
+    item = tile_entry(tile, stored, parse_crs("EPSG:25832")).item
+    assert [band["name"] for band in item["assets"]["data"]["bands"]] == order

@@ -149,6 +149,24 @@ def test_infrared_stored_as_alpha_hides_nothing() -> None:
     np.testing.assert_array_equal(pixels()[:3, 140:150, 90:100], data[:3, 140:150, 90:100])
 
 
+def test_a_mask_in_the_fourth_band_is_no_infrared_and_hides_what_it_masks() -> None:
+    data = coordinates()
+    data[3] = 255
+    data[:, 140:150, 90:100] = 255  # white where there is no image
+    data[3, 140:150, 90:100] = 0
+    run_on([tile(data=data, photometric="RGB", alpha="yes")], {"o": OBJECT})
+    assert len(pixels()) == 3
+    assert not pixels()[:, 140:150, 90:100].any()
+    assert pixels()[:, 150:160, 90:100].all()
+
+
+def test_bands_without_blue_are_refused_by_their_names() -> None:
+    path = tile(data=coordinates(3))
+    bands = [{"name": "nir"}, {"name": "red"}, {"name": "green"}]
+    with pytest.raises(InputDataError, match="nir, red, green"):
+        run_on([path], {"o": OBJECT}, items=[photo_item(path, bands=bands)])
+
+
 def test_a_saturated_band_is_kept_and_a_pixel_of_nodata_in_all_bands_is_not() -> None:
     data = coordinates()
     data[0, 140, 90] = 255

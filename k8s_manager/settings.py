@@ -153,10 +153,21 @@ def read_config(path: Path, env: Mapping[str, str] | None = None) -> dict[str, A
             f"configuration {path} cannot be read ({error.strerror}); "
             "name another with CDI_CONFIG or --config"
         ) from error
-    except yaml.YAMLError as error:
+    except (UnicodeDecodeError, yaml.YAMLError) as error:
         raise ConfigError(f"configuration {path} is not valid YAML: {error}") from error
     if not isinstance(document, dict) or not isinstance(document.get("server"), dict):
         raise ConfigError(f"configuration {path} has no section 'server'")
+    manager = document["server"].get("manager") or {}
+    for name, section in (
+        ("resources", document.get("resources")),
+        ("server.manager", manager),
+        ("server.manager.datasets", manager.get("datasets") if isinstance(manager, dict) else None),
+    ):
+        if section is not None and not isinstance(section, dict):
+            raise ConfigError(
+                f"configuration {path}: '{name}' must map names to entries, "
+                f"it is a {type(section).__name__}"
+            )
     return document
 
 

@@ -159,7 +159,6 @@ def _processes(service: Service) -> dict[str, Any]:
                 },
                 "outputs": {"type": "object"},
                 "response": {"type": "string", "enum": ["raw", "document"]},
-                "subscriber": {"type": "object"},
             },
         }
         paths[f"/processes/{process.id}/execution"] = {

@@ -214,3 +214,9 @@ def test_unchanged_documents_are_not_sent_again(server: Server) -> None:
     again = server.get("/processes", headers={"If-None-Match": first.headers["ETag"]})
     assert again.status_code == 304
     assert httpx.head(f"{server.url}/processes").status_code == 200
+
+
+def test_a_subscriber_is_refused_rather_than_never_called(server: Server) -> None:
+    answer = execute(server, {"name": "Ada"}, subscriber={"successUri": "https://example.org/"})
+    assert answer.status_code == 400
+    assert "callbacks" in answer.json()["detail"]

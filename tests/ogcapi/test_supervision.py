@@ -38,7 +38,7 @@ def children(server: Server) -> dict[str, psutil.Process]:
     return found
 
 
-def until(condition: Callable[[], bool], seconds: float = 20) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -32,6 +32,7 @@ LOOK_S = 5.0
 """Seconds between looks at all unfinished jobs even if nobody asked for one."""
 PAUSE_S = 1.0
 """Seconds before going on after the store or the workspace could not be used."""
+_QUEUED = f"waiting: queue: {ACTIVE_JOBS} earlier jobs go first"
 
 log = logging.getLogger(__name__)
 
@@ -163,15 +164,14 @@ class Controller:
         if wake == self._wake and time.monotonic() < self._look_at:
             return
         unfinished = self._ledger.unfinished()
-        for place, found in enumerate(unfinished):
+        for found in unfinished:
             execution = self._executions.get(found.id)
             if execution is not None:
                 execution.dismissing |= found.dismiss_requested
             elif len(self._executions) < ACTIVE_JOBS or found.dismiss_requested:
                 self._adopt(found.id)
             elif found.status == records.ACCEPTED and not found.message:
-                text = f"waiting: queue: {place} jobs are before this one"
-                self._ledger.report(found.id, found.status, 0, text, {})
+                self._ledger.report(found.id, found.status, 0, _QUEUED, {})
         self._wake = wake
         self._look_at = time.monotonic() + LOOK_S
         self._tidy()
@@ -223,19 +223,31 @@ class Controller:
 
     def _tidy(self) -> None:
         """Stop what is left of finished jobs, delete the files of removed ones."""
+        busy = set()
         for job_id, name in self._ledger.rounds_left():
-            if self._backend.cancel(name):
+            if self._backend.cancel(name) and self._clear_up(job_id):
                 self._ledger.close_rounds(job_id, [name])
-                clear_up(self._ledger, self._means.workspace, job_id)
             else:
+                busy.add(job_id)
                 self._look_at = 0.0
         for job_id in self._ledger.to_remove():
+            if job_id in busy:
+                continue  # with its files would go what its processes are known by
             try:
                 self._means.workspace.remove_job(job_id)
             except OSError as error:
                 log.error("job %s: %s; trying again", job_id, error)
                 continue
             self._ledger.files_removed(job_id)
+
+    def _clear_up(self, job_id: str) -> bool:
+        """Delete what a finished job must not leave; False when that has to be tried again."""
+        try:
+            clear_up(self._ledger, self._means.workspace, job_id)
+        except OSError as error:
+            log.error("job %s: %s; trying again", job_id, error)
+            return False
+        return True
 
     def _pause(self) -> float:
         """Return the seconds until something has to be looked at."""

@@ -183,6 +183,7 @@ class Execution:
                 round_.ram_mb,
                 earlier,
                 self._means.settings,
+                attempt.reason,
             )
         return verdict, Judged(
             step=step,
@@ -271,7 +272,9 @@ class Execution:
         means = self._means
         results = self._plan.results(self._rounds.values or {}, self._rounds.outputs)
         clear_up(means.ledger, means.workspace, self.job.id)
-        if means.ledger.finish(self.job.id, records.SUCCESSFUL, "", results):
+        done = len(self._plan.steps)
+        message = f"done: {done} {'step' if done == 1 else 'steps'}"
+        if means.ledger.finish(self.job.id, records.SUCCESSFUL, message, results):
             return True
         self.dismissing = True
         return self._wind_down()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from k8s_manager.bbox import bbox_problems, bbox_value
@@ -183,7 +184,7 @@ def _plain(declared: Input, value: Any) -> tuple[Any, list[Problem]]:
             if isinstance(value, list)
             else value
         )
-    problems = list(violations(input_schema(declared), value))
+    problems = list(violations(input_schema(declared), value)) + list(_hidden_files(value))
     if not problems and is_bbox(declared):
         problems = list(bbox_problems(value))
         value = bbox_value(type_, value)
@@ -224,7 +225,7 @@ def _integers(type_: CwlType, value: Any) -> Any:
 
 
 def _unreadable(value: Any) -> Iterator[Problem]:
-    """Yield what later checks could not handle: NaN, infinities, endless nesting."""
+    """Yield what later checks could not handle: NaN, text that is none, endless nesting."""
     if _is_readable(value):
         return
     open_ = [("", value, 0)]
@@ -235,7 +236,10 @@ def _unreadable(value: Any) -> Iterator[Problem]:
             return
         if isinstance(part, float) and not math.isfinite(part):
             yield pointer, "a finite number", str(part)
+        elif isinstance(part, str) and not _is_text(part):
+            yield pointer, "text in UTF-8 without NUL", "a string with other characters"
         elif isinstance(part, Mapping):
+            open_ += [(pointer, key, depth + 1) for key in part]
             open_ += [(f"{pointer}/{key}", item, depth + 1) for key, item in part.items()]
         elif isinstance(part, list):
             open_ += [(f"{pointer}/{index}", item, depth + 1) for index, item in enumerate(part)]
@@ -247,10 +251,13 @@ def _is_readable(value: Any) -> bool:
     for _ in range(_DEEPEST + 2):
         below: list[Any] = []
         for part in level:
-            for item in part.values() if isinstance(part, dict) else part:
+            for item in chain(part, part.values()) if isinstance(part, dict) else part:
                 kind = type(item)
                 if kind is float:
                     if not math.isfinite(item):
+                        return False
+                elif kind is str:
+                    if not _is_text(item):
                         return False
                 elif kind is list or kind is dict:
                     below.append(item)
@@ -258,6 +265,29 @@ def _is_readable(value: Any) -> bool:
             return True
         level = below
     return False
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether files, command lines and every database can hold the text."""
+    if value.isascii():
+        return "\0" not in value
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _hidden_files(value: Any) -> Iterator[Problem]:
+    """Yield the files inside a value of another type: nobody has checked where they lie."""
+    open_ = [("", value)]
+    while open_:
+        pointer, part = open_.pop()
+        if isinstance(part, Mapping):
+            if part.get("class") in ("File", "Directory"):
+                yield pointer, "no file inside this input", describe_value(part)
+            open_ += [(f"{pointer}/{key}", item) for key, item in part.items()]
+        elif isinstance(part, list):
+            open_ += [(f"{pointer}/{index}", item) for index, item in enumerate(part)]
 
 
 def _conditions(process: Process, given: Mapping[str, Any]) -> Iterator[Violation]:

@@ -55,7 +55,7 @@ def judge(
     ram_mb: int,
     earlier: Counter[str],
     settings: Settings,
-    gone: str = "it ended without a word",
+    gone: str,
 ) -> Verdict:
     """Return what follows from the end of an attempt.
 
@@ -65,7 +65,7 @@ def judge(
         ram_mb: Memory that its round had, in MiB.
         earlier: Verdicts on earlier attempts of the same index, by kind.
         settings: The numbers of the table.
-        gone: Why it is gone, as far as that is known.
+        gone: Why it is gone without a word, as far as that is known.
     """
     if document is None:
         return _lost("the step was killed", gone, earlier, settings)

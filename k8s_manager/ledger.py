@@ -176,7 +176,7 @@ class Ledger:
                     .values(started=now)
                 )
             for step, share in steps.items():
-                _set_step(connection, job_id, step, progress=share)
+                _raise_progress(connection, job_id, step, share)
 
     def abandon(self, job_id: str, problem: Mapping[str, Any]) -> None:
         """Let a job fail of which nothing can run because its record cannot be understood."""
@@ -296,6 +296,16 @@ def _begin_ending(connection: Connection, job_id: str, failure: Failure) -> None
     )
     if failure.step is not None:
         _set_step(connection, job_id, failure.step, state="failed", finished=now)
+
+
+def _raise_progress(connection: Connection, job_id: str, step: str, share: float) -> None:
+    """Write down a step's progress unless it has been further: an index may run again."""
+    table = schema.steps
+    connection.execute(
+        update(table)
+        .where(table.c.job_id == job_id, table.c.step == step, table.c.progress < share)
+        .values(progress=share)
+    )
 
 
 def _set_step(connection: Connection, job_id: str, step: str, **values: Any) -> None:

@@ -8,6 +8,7 @@ only once it is successful, so the number never runs ahead of the truth.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 from k8s_manager.backends.base import Waiting
 
 _TAIL_BYTES = 4096
+_LONGEST_UNIT = 40
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,11 @@ def last_line(path: Path) -> Line | None:
     for line in reversed(lines):
         try:
             found = json.loads(line)
-            return Line(float(found["done"]), float(found["total"]), str(found["unit"]))
-        except (ValueError, KeyError, TypeError):
+            done, total, unit = float(found["done"]), float(found["total"]), str(found["unit"])
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue
+        if math.isfinite(done) and math.isfinite(total) and unit.isprintable():
+            return Line(done, total, unit[:_LONGEST_UNIT])
     return None
 
 

@@ -24,6 +24,7 @@ import ctypes
 import glob
 import hashlib
 import json
+import math
 import os
 import re
 import resource
@@ -102,7 +103,7 @@ class Attempt:
     def fail(self, reason: str | None, title: str, detail: str) -> None:
         """Record why the attempt did not succeed."""
         self.document["reason"] = reason
-        self.document["error"] = {"title": title[:300], "detail": detail[:4000]}
+        self.document["error"] = {"title": _legible(title[:300]), "detail": _legible(detail[:4000])}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -131,6 +132,9 @@ def main(argv: list[str] | None = None) -> int:
         attempt.document["outputs"] = {}
     except OSError as error:
         attempt.fail("io", "the step's files cannot be handled", str(error))
+        attempt.document["outputs"] = {}
+    except RecursionError:
+        attempt.fail("outputs", "the program's words are not valid", "they are nested too deeply")
         attempt.document["outputs"] = {}
     _remove(attempt.folder / "tmp")
     _finish(attempt)
@@ -477,6 +481,8 @@ class Collector:
                 name: self.checked(f"{where}.{name}", field, value.get(name))
                 for name, field in fields.items()
             }
+            for name in value.keys() - fields.keys():
+                _refuse_files(f"{where}.{name}", value[name])
             return {**value, **checked}
         raise _invalid(where, f"{kind} as declared", repr(value)[:100])
 
@@ -485,7 +491,7 @@ class Collector:
             raise _invalid(where, class_, repr(value)[:100])
         location = str(value.get("location") or value.get("path") or "")
         basename = str(value.get("basename") or os.path.basename(location.rstrip("/")))
-        if basename in ("", ".", "..") or "/" in basename or "\0" in basename:
+        if basename in ("", ".", "..") or "/" in basename or not _is_text(basename):
             raise _invalid(where, "a plain basename", repr(basename))
         if match := re.fullmatch(r"cache:sha256/([0-9a-f]{64})", location):
             return self._cached(where, match.group(1), basename)
@@ -512,6 +518,8 @@ class Collector:
                 "outputs", "an output is missing", f"output {where}: {path.name}: {error.strerror}"
             ) from error
         relative = path.relative_to(self._attempt.workspace)
+        if not _is_text(str(relative)):
+            raise _invalid(where, "a file name in UTF-8", repr(path.name))
         described = {
             "class": class_,
             "location": f"workspace:{relative}",
@@ -641,9 +649,9 @@ def _environment(attempt: Attempt) -> dict[str, str]:
     environment |= {
         "HOME": tmp,
         "TMPDIR": tmp,
+        **attempt.entry.get("env", {}),
         "PYTHONSAFEPATH": "1",
         "CDI_PROGRESS": str(attempt.folder / "progress.jsonl"),
-        **attempt.entry.get("env", {}),
     }
     environment.pop("CDI_CACHE", None)
     if attempt.task.get("network"):
@@ -669,7 +677,7 @@ def _finish(attempt: Attempt) -> None:
     """Put ``attempt.json`` into place, complete and on disk."""
     attempt.document["ended"] = _now()
     partial = attempt.folder / ".attempt.json.partial"
-    data = json.dumps(attempt.document, ensure_ascii=False).encode()
+    data = json.dumps(attempt.document).encode()
     try:
         _overwrite(partial, data)
     except OSError as error:
@@ -709,9 +717,16 @@ def _exit_code(document: dict[str, Any]) -> int:
 
 
 def _hashed(path: Path) -> tuple[str, int]:
-    """Return checksum and size, with the content flushed to disk: it will never change again."""
+    """Return checksum and size, with the content flushed to disk: it will never change again.
+
+    Write permission is taken away: a later step that opens its input for writing must fail.
+    """
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with open(descriptor, "rb") as stream:
+        status = os.fstat(descriptor)
+        if status.st_nlink == 1:  # another name of the file may be somebody else's
+            with contextlib.suppress(PermissionError):
+                os.fchmod(descriptor, stat.S_IMODE(status.st_mode) & ~0o222)
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
         os.fsync(descriptor)
         return f"sha256${digest}", os.fstat(descriptor).st_size
@@ -731,8 +746,40 @@ def _is_primitive(type_: Any, value: Any) -> bool:
     if type_ in ("int", "long"):
         return isinstance(value, int) and not isinstance(value, bool)
     if type_ in ("float", "double"):
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type_ == "string" and isinstance(value, str)
+        if isinstance(value, float):
+            return math.isfinite(value)  # JSON has no other numbers
+        return isinstance(value, int) and not isinstance(value, bool)
+    return type_ == "string" and isinstance(value, str) and _is_text(value)
+
+
+def _is_text(value: str) -> bool:
+    """Tell whether every database can hold the text: UTF-8 without NUL."""
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False
+
+
+def _legible(words: str) -> str:
+    """Return a program's words with what cannot be shown or stored replaced."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "\ufffd" for c in words)
+
+
+def _refuse_files(where: str, value: Any) -> None:
+    """Refuse files, which nobody has checked, and what is no JSON, in an undeclared field."""
+    if isinstance(value, dict):
+        if value.get("class") in ("File", "Directory"):
+            raise _invalid(where, "no file in an undeclared field", str(value["class"]))
+        for name, item in value.items():
+            _refuse_files(f"{where}.{name}", name)
+            _refuse_files(f"{where}.{name}", item)
+    elif isinstance(value, list):
+        for item in value:
+            _refuse_files(where, item)
+    elif value is not None and not any(
+        _is_primitive(type_, value) for type_ in ("boolean", "double", "string")
+    ):
+        raise _invalid(where, "a finite number or text in UTF-8", repr(value)[:100])
 
 
 def _invalid(where: str, expected: str, got: str) -> AttemptError:

@@ -16,6 +16,8 @@ from k8s_manager.backends.base import Round
 
 LOCK = ".lock"
 RUNNER_LOG = "runner.log"
+LEFTOVERS_S = 0.5
+"""Seconds to wait for killed processes to go; one that the kernel holds may take longer."""
 _EXPECTED = {"exit_code", "signal", "reason", "outputs", "error"}
 
 
@@ -85,24 +87,29 @@ def remove_unstarted(folder: Path) -> bool:
     return True
 
 
-def kill_leftovers(folders: Iterable[Path]) -> None:
-    """Kill what a runner that was killed itself has left running, and see it gone.
+def kill_leftovers(folders: Iterable[Path]) -> bool:
+    """Kill what a runner that was killed itself has left running; True when it is gone.
 
     The program dies with its runner by a signal from the kernel; what the program had started in
     turn is known by the variable that every descendant inherits.
     """
-    marks = [f"CDI_PROGRESS={folder}/progress.jsonl".encode() for folder in folders]
-    deadline = time.monotonic() + 2.0
-    while marks and time.monotonic() < deadline:
-        found = [pid for pid, words in _environments() if any(mark in words for mark in marks)]
+    marks = {f"CDI_PROGRESS={folder}/progress.jsonl".encode() for folder in folders}
+    deadline = time.monotonic() + LEFTOVERS_S
+    while marks:
+        found = [pid for pid, words in _environments() if not marks.isdisjoint(words)]
         if not found:
-            return
+            break
+        if time.monotonic() > deadline:
+            return False
         for pid in found:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+            _kill(pid)
         time.sleep(0.01)
+    return True
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _environments() -> Iterator[tuple[int, list[bytes]]]:

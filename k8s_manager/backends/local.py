@@ -129,7 +129,9 @@ class LocalBackend:
         self._reap()
         if alive:
             return False
-        kill_leftovers([folder for folder in folders if not (folder / "attempt.json").exists()])
+        silent = [folder for folder in folders if not (folder / "attempt.json").exists()]
+        if not kill_leftovers(silent):
+            return False
         for folder in folders:
             self._kill_at.pop(folder, None)
         for run in _runs(submitted) if submitted else ():
@@ -290,10 +292,10 @@ class LocalBackend:
         if is_locked(run.folder):
             return
         document = document_of(run.folder)
+        if document is None and not kill_leftovers([run.folder]):
+            return  # a new attempt must not run beside what is left of this one
         _forget_pidfd(run)
         state, reason = (base.ENDED, "") if document else (base.GONE, last_words(run.folder))
-        if document is None:
-            kill_leftovers([run.folder])
         name = run.folder.name
         run.seen = Attempt(run.round.name, run.index, name, run.folder, state, document, reason)
 

@@ -6,7 +6,7 @@ Every change made on the way (repair, new id, object left out) is written down.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +63,6 @@ def read_inventory(path: Path, crs: CRS, findings: Findings) -> Any:
     _check_coordinates(frame, path.name)
     shapes, comments = _polygons_of(frame, path.name, findings)
     result = _known_columns(frame)
-    result["object_id"] = _unique_ids(frame, findings)
     result["source_fid"] = np.arange(1, len(frame) + 1)
     result["geometry_note"] = comments
     kept = np.array([not shape.is_empty for shape in shapes], dtype=bool)
@@ -73,6 +72,7 @@ def read_inventory(path: Path, crs: CRS, findings: Findings) -> Any:
             f"none of the {len(frame)} objects in {path.name} has one",
         )
     placed = [polygons(moved(shape, CRS(frame.crs), crs)) for shape in shapes]
+    result["object_id"] = _unique_ids(frame, placed, findings)
     result["area_m2"] = [round(shape.area, 2) for shape in placed]
     result = result[list(_ORDER)]
     objects = gpd.GeoDataFrame(result, geometry=placed, crs=crs.to_wkt())[kept]
@@ -204,18 +204,18 @@ def _day(value: Any) -> str | None:
     return None if pd.isna(stamp) else str(stamp.date().isoformat())
 
 
-def _unique_ids(frame: Any, findings: Findings) -> list[str]:
+def _unique_ids(frame: Any, placed: Sequence[BaseGeometry], findings: Findings) -> list[str]:
     values = _find(frame, "object_id")
     if values is None:
         findings.note(
-            "inventory: no id column; objects are numbered by their row, row-1, row-2, ..."
+            "inventory: no id column; objects are named by their place, at-<east>-<north> in metres"
         )
     given = _texts(values, len(frame))
     taken = {text for text in given if text}
     used: set[str] = set()
     ids: list[str] = []
     for row, text in enumerate(given, 1):
-        wanted = text or f"row-{row}"
+        wanted = text or _name_by_place(placed[row - 1], row)
         if wanted in used or (text is None and wanted in taken):
             renamed = _free(wanted, used | taken)
             findings.note(
@@ -225,6 +225,14 @@ def _unique_ids(frame: Any, findings: Findings) -> list[str]:
         used.add(wanted)
         ids.append(wanted)
     return ids
+
+
+def _name_by_place(shape: BaseGeometry, row: int) -> str:
+    """Name an object without id, the same in every file: a row means another object elsewhere."""
+    if shape.is_empty:
+        return f"row-{row}"
+    point = shapely.point_on_surface(shape)
+    return f"at-{point.x:.0f}-{point.y:.0f}"
 
 
 def _free(wanted: str, taken: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ import shapely
 from numpy.typing import NDArray
 
 from processes.publish.layers import CANDIDATES, OBJECTS, TREES, Layer
+from processes.stage import InputDataError
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ def merge_objects(new: Any, previous: Any | None, area: Any) -> Merged:
     own = np.ones(len(new), dtype=bool)  # the run took them because they are at home in its area
     if previous is None:
         return _join(OBJECTS, new, own, None, None)
-    stays = ~_inside(area, _representative(previous)) & ~_in(previous.object_id, new.object_id)
+    outside = ~_inside(area, _representative(previous))
+    again = _in(previous.object_id, new.object_id)
+    _refuse_other_places(previous[outside & again], new)
+    stays = outside & ~again
     return _join(OBJECTS, new, own, previous, stays)
 
 
@@ -72,6 +76,23 @@ def merge_candidates(new: Any, previous: Any | None, area: Any) -> Merged:
     stays = ~_inside(area, _representative(previous))
     stays &= ~_in(previous.candidate_id, new.candidate_id[own])
     return _join(CANDIDATES, new, own, previous, stays)
+
+
+def _refuse_other_places(previous: Any, new: Any) -> None:
+    """Refuse ids that stand for another object elsewhere: one of the two would get lost.
+
+    An object whose outline was changed at the border of the area still shares ground with itself.
+    """
+    now = new.drop_duplicates("object_id").set_index("object_id").geometry
+    there = now.reindex(previous.object_id).to_numpy()
+    apart = previous.object_id[~shapely.intersects(previous.geometry.to_numpy(), there)]
+    if len(apart):
+        raise InputDataError(
+            "object id stands for two places",
+            f"{', '.join(map(str, apart[:3]))}{', ...' if len(apart) > 3 else ''}: in the release "
+            "before, outside this run's area, and here elsewhere. Give ids that are unique in the "
+            "dataset, or publish into another one",
+        )
 
 
 def _join(

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from k8s_manager import schema
 from k8s_manager.errors import ResultNotReady
+from k8s_manager.lease import Lease
+from k8s_manager.ledger import Ledger
 from k8s_manager.records import Job
 from k8s_manager.releases import RELEASE
 from tests.k8s_manager.installation import Installation, eventually, processes_below
@@ -37,6 +41,7 @@ def test_a_chain_with_scatter_gives_its_results(installation: Installation) -> N
         "successful", "successful", 100, None,
     )  # fmt: skip
     assert job.results is not None
+    assert job.message == "done: 3 steps"
     assert installation.text(job.results["total"]) == str(1 + 4 + 9 + 16)
     assert [installation.text(item) for item in job.results["squares"]] == ["1", "4", "9", "16"]
     assert job.created <= (job.started or "") <= (job.finished or "")
@@ -141,6 +146,15 @@ def test_what_is_killed_again_and_again_fails(installation: Installation) -> Non
     assert [verdict for *_, verdict in installation.verdicts(job)] == ["lost"] * 3 + ["fail"]
 
 
+def test_a_runner_that_fails_itself_is_quoted(installation: Installation, monkeypatch: Any) -> None:
+    from k8s_manager.backends import local
+
+    monkeypatch.setattr(local, "_RUNNER", "import sys; sys.exit('no such module')")
+    job = python(installation, WRITE)
+    assert job.error is not None
+    assert "its runner failed: no such module" in job.error["detail"]
+
+
 def test_only_the_failed_index_runs_again(installation: Installation, tmp_path: Path) -> None:
     code = f"""
 import os
@@ -211,6 +225,35 @@ def test_removal_deletes_the_files_and_keeps_the_outcome(installation: Installat
     controller.dispose()
     assert not installation.workspace.job(job.id).exists()
     assert installation.store.job(job.id).outcome == "successful"
+
+
+def test_removal_waits_for_what_still_runs(installation: Installation) -> None:
+    job = installation.submit("python", {"code": "import time; time.sleep(30)"})
+    first = installation.controller()
+    while not processes_below(installation.settings.home):
+        first.step()
+    with installation.store.database.write() as connection:
+        connection.execute(update(schema.jobs).values(outcome="failed", status="failed"))
+    installation.store.remove(job.id)
+    first.dispose()
+    controller = installation.controller()
+    while installation.workspace.job(job.id).exists():
+        controller.step()
+        time.sleep(0.01)
+    assert processes_below(installation.settings.home) == []
+    controller.dispose()
+
+
+def test_an_index_that_runs_again_takes_no_progress_back(installation: Installation) -> None:
+    job = installation.submit("python", {"code": WRITE})
+    ledger = Ledger(installation.store.database, Lease(installation.store.database, 9.0))
+    lease = ledger._lease
+    assert lease.acquire()
+    ledger.plan(job.id, {"python": False})
+    for share in (0.5, 0.2):
+        ledger.report(job.id, "running", 50, "", {"python": share})
+    assert [step.progress for step in installation.store.steps(job.id)] == [0.5]
+    lease.release()
 
 
 def test_inline_files_and_files_of_the_command_line_are_copied(
@@ -305,7 +348,7 @@ def test_jobs_beyond_the_limit_say_that_they_wait(
     controller = installation.controller()
     controller.step()
     waiting = installation.store.job(jobs[1].id)
-    assert waiting.message == "waiting: queue: 1 jobs are before this one"
+    assert waiting.message == "waiting: queue: 32 earlier jobs go first"
     assert controller.run_until(jobs[1].id).outcome == "successful"
     controller.dispose()
 

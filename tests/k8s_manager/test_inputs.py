@@ -70,6 +70,7 @@ inputs:
     ogc:schema: |
       {"maxItems": 2, "items": {"contentMediaType": "text/csv"}}
   start: https://raw.githubusercontent.com/eoap/schemas/main/string_format.yaml#DateTime?
+  spot: https://raw.githubusercontent.com/eoap/schemas/main/geojson.yaml#Feature?
   world: https://raw.githubusercontent.com/eoap/schemas/main/ogc.yaml#BBox?
   secret:
     type: File?
@@ -91,6 +92,11 @@ FEATURES = {
 }
 
 
+HIDING = {
+    "type": "Feature",
+    "geometry": None,
+    "properties": {"x": {"class": "File", "location": "file:///etc/passwd"}},
+}
 HTML = {"notes": {"value": "x", "mediaType": "text/html"}}
 HTML_AT = {"notes": {"href": "https://x.org/y", "type": "text/html"}}
 
@@ -251,6 +257,9 @@ def test_every_violation_is_reported_at_once(process: Process, settings: Setting
         ({"options": {"href": "file:///etc/passwd"}}, "/options/href", "https address", "passwd"),
         ({"options": {"class": "File", "path": "/x"}}, "/options", "a string", "an object"),
         (HTML_AT, "/notes/type", "text/plain", "html"),
+        ({"spot": HIDING}, "/spot/properties/x", "no file inside this input", "of class File"),
+        ({"notes": "a\0b"}, "/notes", "text in UTF-8 without NUL", "other characters"),
+        ({"spot": {"\ud800": 1}}, "/spot", "text in UTF-8 without NUL", "other characters"),
     ],
 )
 def test_each_violation_says_what_was_expected(

@@ -28,7 +28,7 @@ def end(code: int | None = 0, reason: str | None = None, signal: int | None = No
 
 def verdict(document: Any, ram_mb: int = 100, **earlier: int) -> judge.Verdict:
     counts = Counter({name.replace("_", "-"): number for name, number in earlier.items()})
-    return judge.judge(document, TOOL, ram_mb, counts, SETTINGS)
+    return judge.judge(document, TOOL, ram_mb, counts, SETTINGS, "it vanished")
 
 
 def test_a_good_end_is_committed() -> None:
@@ -80,7 +80,7 @@ def test_other_kinds_of_failure_do_not_count() -> None:
 
 def test_a_tool_names_its_own_codes() -> None:
     tool = Tool(permanent_fail_codes=(3,), temporary_fail_codes=(4,))
-    kinds = [judge.judge(end(code), tool, 100, Counter(), SETTINGS) for code in (3, 4, 65, 75)]
+    kinds = [judge.judge(end(code), tool, 100, Counter(), SETTINGS, "") for code in (3, 4, 65, 75)]
     assert [(item.kind, (item.problem or {}).get("status")) for item in kinds] == [
         ("fail", 422), ("again", None), ("fail", 500), ("fail", 500),
     ]  # fmt: skip

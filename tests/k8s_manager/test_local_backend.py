@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from k8s_manager.backends import base
-from k8s_manager.backends.attempt_folder import LOCK
+from k8s_manager.backends import attempt_folder, base
+from k8s_manager.backends.attempt_folder import LOCK, is_locked
 from k8s_manager.backends.base import Attempt, Round, parse_round_name
 from k8s_manager.backends.local import LocalBackend
 from tests.k8s_manager.installation import Installation, eventually, processes_below
@@ -145,13 +146,30 @@ def test_a_killed_runner_is_noticed_at_once_and_leaves_nothing(bench: Bench) -> 
     backend.submit(round_)
     assert eventually(lambda: len(processes_below(bench.folder)) == 3)
     (attempt,) = attempts(backend, round_)
-    import os
-
     os.kill(int((attempt.folder / LOCK).read_text()), 9)
     begun = time.monotonic()
     until(backend, lambda: attempts(backend, round_)[0].state == base.GONE)
     assert time.monotonic() - begun < 2
     assert processes_below(bench.folder) == []
+
+
+def test_what_the_kernel_holds_is_not_called_gone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend, round_ = bench.backend(), bench.round(SLEEP)
+    backend.submit(round_)
+    (attempt,) = attempts(backend, round_)
+    assert eventually(lambda: len(processes_below(bench.folder)) == 2)
+    monkeypatch.setattr(attempt_folder, "LEFTOVERS_S", 0.05)
+    monkeypatch.setattr(attempt_folder, "_kill", lambda _pid: None)
+    os.kill(int((attempt.folder / LOCK).read_text()), 9)
+    held = {f"CDI_PROGRESS={attempt.folder}/progress.jsonl".encode()}
+    monkeypatch.setattr(attempt_folder, "_environments", lambda: iter([(1, list(held))]))
+    assert eventually(lambda: not is_locked(attempt.folder))
+    assert not backend.cancel(round_.name)
+    assert attempts(backend, round_)[0].state == base.RUNNING
+    monkeypatch.setattr(attempt_folder, "_environments", lambda: iter(()))
+    gone(backend, round_)
 
 
 def test_an_attempt_that_never_started_does_not_count(bench: Bench) -> None:

@@ -155,18 +155,14 @@ def test_bad_inputs_are_the_clients_fault(manager: KubernetesManager) -> None:
     assert manager.get_jobs()["numberMatched"] == 0
 
 
-def test_a_subscriber_is_kept_with_the_job(
-    manager: KubernetesManager, config: dict[str, Any], tmp_path: Path
-) -> None:
+def test_a_subscriber_that_would_never_be_called_is_refused(manager: KubernetesManager) -> None:
     subscriber = Subscriber("https://x.org/ok", None, "https://x.org/bad")
-    job_id = manager.execute_process("greet", {"name": "Ada"}, ASYNC, subscriber=subscriber)[0]
+    with pytest.raises(ProcessorExecuteError) as raised:
+        manager.execute_process("greet", {"name": "Ada"}, ASYNC, subscriber=subscriber)
 
-    store = open_store(config["server"]["manager"]["connection"], tmp_path / "workspace")
-    assert store.job(job_id).request["subscriber"] == {
-        "successUri": "https://x.org/ok",
-        "failedUri": "https://x.org/bad",
-    }
-    store.close()
+    assert raised.value.http_status_code == 400
+    assert "/subscriber: expected no subscriber" in raised.value.message
+    assert manager.get_jobs()["numberMatched"] == 0
 
 
 def test_an_unknown_job_is_not_found(manager: KubernetesManager) -> None:

@@ -56,3 +56,20 @@ def test_the_last_whole_line_counts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("one", "many"), [("batch", "batches"), ("tile", "tiles")])
 def test_plural(one: str, many: str) -> None:
     assert plural(one) == many
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"done": NaN, "total": 4, "unit": "tiles"}',
+        '{"done": 1e999, "total": 4, "unit": "tiles"}',
+        '{"done": 1' + "0" * 400 + ', "total": 4, "unit": "tiles"}',
+        '{"done": 1, "total": 4, "unit": "a\\u0000b"}',
+        '{"done": 1, "total": 4, "unit": "\\ud800"}',
+        '{"a":' * 1500,
+    ],
+)
+def test_lines_that_no_record_can_hold_are_passed_over(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "progress.jsonl"
+    path.write_text('{"done": 1, "total": 4, "unit": "tiles"}\n' + line[:3000] + "\n")
+    assert last_line(path) == Line(1, 4, "tiles")

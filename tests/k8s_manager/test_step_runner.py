@@ -139,6 +139,7 @@ def test_a_flood_of_output_is_capped_and_its_end_kept(tmp_path: Path) -> None:
         ("open('cwl.output.json', 'w').write('{]')", "expected valid JSON"),
         ("open('cwl.output.json', 'w').write('[]')", "expected a JSON object"),
         ("open('cwl.output.json', 'w').write('{}')", "output out is null"),
+        ("open('cwl.output.json', 'w').write('[' * 99_999)", "nested too deeply"),
     ],
 )
 def test_what_is_no_valid_output(tmp_path: Path, code: str, detail: str) -> None:
@@ -221,6 +222,57 @@ def test_a_directory_is_listed_and_its_links_refused(tmp_path: Path) -> None:
     assert (sub["class"], sub["basename"], sub["listing"][0]["size"]) == ("Directory", "sub", 1)
     document = run(tmp_path / "bad", f"{make}; os.symlink('/etc', 'release/sub/etc')", spec)
     assert "etc, which is a link" in document["error"]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("type_", "value"),
+    [
+        ("double", "NaN"),
+        ("double", "-Infinity"),
+        ("string", '"a\\u0000b"'),
+        ("string", '"\\ud800"'),
+        ({"type": "record", "fields": []}, '{"x": NaN}'),
+        ({"type": "record", "fields": []},
+         '{"x": [{"class": "File", "location": "file:///etc/passwd"}]}'),
+    ],
+)  # fmt: skip
+def test_values_that_no_record_can_hold_are_refused(tmp_path: Path, type_: Any, value: str) -> None:
+    text = f'{{"out": {value}}}'
+    spec = {"outputs": {"out": {"type": type_, "glob": []}}}
+    document = run(tmp_path, f"open('cwl.output.json', 'w').write({text!r})", spec)
+    assert document["reason"] == "outputs"
+    assert document["outputs"] == {}
+
+
+def test_a_file_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    spec = {"outputs": {"out": {"type": "Directory", "glob": ["d"]}}}
+    document = run(tmp_path, r"import os; os.mkdir('d'); open(b'd/\xff', 'w')", spec)
+    assert "a file name in UTF-8" in document["error"]["detail"]
+
+
+def test_words_that_no_record_can_hold_are_made_legible(tmp_path: Path) -> None:
+    line = r'{"title": "a\u0000b", "detail": "\ud800 c"}'
+    document = run(tmp_path, f"import sys; sys.exit({line!r})")
+    assert document["error"] == {"title": "a\ufffdb", "detail": "\ufffd c"}
+
+
+def test_an_output_cannot_be_written_to_any_more(tmp_path: Path) -> None:
+    other = tmp_path / "other.txt"
+    other.write_text("of somebody else")
+    spec = {"outputs": {"out": FILE, "linked": {"type": "File", "glob": ["linked"]}}}
+    code = f"{WRITE}; import os; os.chmod('out.txt', 0o644); os.link({str(other)!r}, 'linked')"
+    assert run(tmp_path, code, spec)["error"] is None
+    outputs = folder(tmp_path) / "outputs"
+    assert (outputs / "out.txt").stat().st_mode & 0o777 == 0o444
+    assert other.stat().st_mode & 0o200
+
+
+def test_a_tool_cannot_take_the_runners_variables(tmp_path: Path) -> None:
+    code = "import json, os; open('out.txt', 'w').write(json.dumps(dict(os.environ)))"
+    run(tmp_path, code, {"env": {"CDI_PROGRESS": "/dev/null", "PYTHONSAFEPATH": ""}})
+    seen = json.loads((folder(tmp_path) / "outputs" / "out.txt").read_text())
+    assert seen["CDI_PROGRESS"] == str(folder(tmp_path) / "progress.jsonl")
+    assert seen["PYTHONSAFEPATH"] == "1"
 
 
 def test_inputs_are_links_and_may_be_staged_and_passed_through(tmp_path: Path) -> None:

@@ -86,14 +86,17 @@ def test_a_geojson_in_degrees_is_moved_to_the_run_s_crs(tmp_path):
 def test_ids_that_occur_twice_are_renamed_with_a_note(tmp_path):
     path = save(tmp_path / "a.gpkg", [box(0, 0, 9, 9)] * 4, id=["a", "a", None, "a-2"])
     objects, notes = read(path)
-    assert objects["object_id"].tolist() == ["a", "a-3", "row-3", "a-2"]
+    assert objects["object_id"].tolist() == ["a", "a-3", "at-4-4", "a-2"]
     assert notes == ["inventory: id a is used again in row 2; renamed to a-3"]
 
 
-def test_without_an_id_column_rows_are_numbered_with_a_note(tmp_path):
-    objects, notes = read(save(tmp_path / "a.gpkg", [box(0, 0, 9, 9)] * 2, note=["x", "y"]))
-    assert objects["object_id"].tolist() == ["row-1", "row-2"]
+def test_without_an_id_column_objects_are_named_by_their_place(tmp_path):
+    places = [box(0, 0, 9, 9), box(0, 0, 9, 9), box(20, 40, 21, 41)]
+    objects, notes = read(save(tmp_path / "a.gpkg", places, note=["x", "y", "z"]))
+    assert objects["object_id"].tolist() == ["at-4-4", "at-4-4-2", "at-20-40"]
     assert "no id column" in notes[0]
+    alone, _ = read(save(tmp_path / "b.gpkg", places[2:], note=["z"]))
+    assert alone["object_id"].tolist() == ["at-20-40"]
 
 
 def test_a_crossing_outline_is_repaired_and_says_so(tmp_path):

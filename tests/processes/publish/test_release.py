@@ -10,6 +10,7 @@ import geopandas as gpd
 import pytest
 import shapely
 
+from processes.stage import InputDataError
 from tests.processes.publish.conftest import EAST, WEST
 
 
@@ -138,6 +139,12 @@ def test_a_second_run_replaces_the_objects_at_home_in_its_area(make_run, release
     after = gpd.read_file(second / "objects.gpkg")
     assert list(zip(after.object_id, after.verdict, strict=True)) == [("o0", "uncertain")]
     assert len(gpd.read_file(second / "trees.gpkg")) == 2
+
+
+def test_an_id_that_means_another_object_elsewhere_is_refused(make_run, release_of):
+    first = release_of(make_run("west", WEST), "000001")
+    with pytest.raises(InputDataError, match="o0, o1, o2: in the release before"):
+        release_of(make_run("east", EAST), previous=first)
 
 
 def test_trees_of_an_object_across_the_border_are_neither_lost_nor_doubled(make_run, release_of):

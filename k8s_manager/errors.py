@@ -9,6 +9,7 @@ CdiError
 ├── NoSuchJob              no record of that id
 ├── JobGone                the job's results were removed, or it was dismissed
 ├── ResultNotReady         the job has not finished
+├── BackendError           the place where steps run cannot be used now
 ├── LeaseLost              another controller has taken over
 └── StoreError             the database cannot be used now
 """
@@ -49,6 +50,10 @@ class JobGone(CdiError):  # noqa: N818
 
 class ResultNotReady(CdiError):  # noqa: N818
     """The job has not finished yet."""
+
+
+class BackendError(CdiError):
+    """The place where steps run cannot be used now, or refuses what is asked of it."""
 
 
 class LeaseLost(CdiError):  # noqa: N818

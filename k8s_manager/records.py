@@ -124,11 +124,11 @@ class AttemptRecord:
     attempt: str
     round: int
     verdict: str
-    """``commit``, ``fail``, ``again``, ``more-memory``, ``lost``, ``superseded``, ``cancelled``."""
+    """``commit``, ``fail``, ``again``, ``repeated``, ``more-memory``, ``lost``, ``superseded``."""
     folder: str
     """Location of the attempt's folder (``workspace:jobs/...``); logs lie in it."""
     document: dict[str, Any] | None
-    """Its ``attempt.json``; None when it went without a word."""
+    """Its ``attempt.json``, or what is known of an attempt that went without a word."""
     judged: str
 
 

@@ -23,6 +23,8 @@ class KubernetesSettings:
     claim: str = "cdi-workspace"
     """Volume claim that holds the workspace; the controller must see the same files as
     CDI_WORKSPACE. Read-write-many unless all pods run on one node."""
+    claim_path: str = ""
+    """Folder within the claim that is the workspace. Default the claim itself."""
     images: Mapping[str, str] = field(default_factory=dict)
     """Images to run instead of those that process files name, for example
     ``cdi/stage:0.1.0=registry.example/cdi/stage@sha256:...``. A process file names what it needs,

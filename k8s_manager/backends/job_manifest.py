@@ -209,10 +209,15 @@ def _volumes(
         {"name": "tmp", "emptyDir": {"sizeLimit": f"{settings.tmp_limit_mb}Mi"}},
     ]
     mounts = [
-        _part(f"jobs/{round_.job}", True),
-        _part(f"jobs/{round_.job}/{round_.step}", False),
-        _part("cache", not round_.network),
-        *(_part(folder, True) for folder in _releases(task)),
+        *(
+            {
+                "name": "workspace",
+                "mountPath": f"{WORKSPACE}/{folder}",
+                "subPath": f"{settings.claim_path}/{folder}".lstrip("/"),
+                "readOnly": read_only,
+            }
+            for folder, read_only in _folders(round_, task)
+        ),
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  a volume of the pod's own
     ]
     for number, root in enumerate(_sources(task, settings)):
@@ -223,13 +228,15 @@ def _volumes(
     return volumes, mounts
 
 
-def _part(folder: str, read_only: bool) -> dict[str, Any]:
-    return {
-        "name": "workspace",
-        "mountPath": f"{WORKSPACE}/{folder}",
-        "subPath": folder,
-        "readOnly": read_only,
-    }
+def _folders(round_: Round, task: Mapping[str, Any]) -> list[tuple[str, bool]]:
+    """Return the folders of the workspace that a step sees, and whether only for reading."""
+    job = f"jobs/{round_.job}"
+    return [
+        (job, True),
+        (f"{job}/{round_.step}", False),
+        ("cache", not round_.network),
+        *((folder, True) for folder in _releases(task)),
+    ]
 
 
 def _releases(task: Mapping[str, Any]) -> list[str]:

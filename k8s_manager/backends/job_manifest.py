@@ -208,7 +208,7 @@ def _volumes(
         {"name": "workspace", "persistentVolumeClaim": {"claimName": settings.claim}},
         {"name": "tmp", "emptyDir": {"sizeLimit": f"{settings.tmp_limit_mb}Mi"}},
     ]
-    mounts = [
+    mounts: list[dict[str, Any]] = [
         *(
             {
                 "name": "workspace",

@@ -54,6 +54,7 @@ setup(
         "SQLAlchemy>=2.0,<3",
         "alembic>=1.13,<2",
         "uuid-utils>=0.10,<1",
+        "prometheus-client>=0.20,<1",
         # the service; 0.21 is the newest for Python 3.11
         "pygeoapi>=0.21,<0.25",
         "Flask>=3.0,<4",

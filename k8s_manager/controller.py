@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from k8s_manager import records
+from k8s_manager import controller_metrics, records
 from k8s_manager.backends.base import Backend, Observation, Waiting
 from k8s_manager.clearing import clear_up
 from k8s_manager.errors import CdiError, LeaseLost, StoreError
@@ -75,12 +75,13 @@ class Controller:
         Raises:
             NoSuchJob: There is none of that id.
         """
-        job, shown = self._store.job(job_id, whole=False), ""
+        job, shown = self._store.job(job_id, whole=False), ("", "")
         try:
             while True:
-                if on_update is not None and job.updated != shown:
-                    on_update(job)
-                    shown = job.updated
+                [seen] = self._store.queue.shown([job])
+                if on_update is not None and (seen.updated, seen.message) != shown:
+                    on_update(seen)
+                    shown = (seen.updated, seen.message)
                 if job.finished_at_all:
                     self._settle_down()
                     return self._store.job(job_id)
@@ -94,8 +95,11 @@ class Controller:
         """Look once and do what can be done now."""
         try:
             if self._hold_lease():
-                self._look()
-                self._advance(self._backend.observe())
+                with controller_metrics.looking():
+                    self._look()
+                    observation = self._backend.observe()
+                    controller_metrics.observed(observation)
+                    self._advance(observation)
         except LeaseLost:
             log.warning("another controller has taken over")
             self._let_go()
@@ -106,6 +110,7 @@ class Controller:
             # The controller must not die of anything: jobs would stand still without a word.
             log.exception("this is a fault of the program; trying again")
             self._start_over()
+        controller_metrics.turned(lease_held=self.active)
 
     def wake(self) -> None:
         """Make a waiting controller look now; may be called from any thread."""

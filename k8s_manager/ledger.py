@@ -18,6 +18,7 @@ from k8s_manager import judge, records, schema
 from k8s_manager.database import Database
 from k8s_manager.history import History
 from k8s_manager.lease import Lease, guard
+from k8s_manager.queue import next_jobs
 from k8s_manager.records import Job, RoundRecord
 from k8s_manager.store import job_of
 
@@ -51,9 +52,9 @@ class Unfinished:
     """What the controller looks at to find out whether a job needs attention."""
 
     id: str
-    status: str
     dismiss_requested: bool
-    message: str
+    begun: bool
+    """Its steps are written down: some controller has begun with it."""
 
 
 class Ledger:
@@ -70,10 +71,19 @@ class Ledger:
 
     def unfinished(self) -> list[Unfinished]:
         """Return all jobs without an outcome, oldest first."""
-        columns = (_jobs.c.id, _jobs.c.status, _jobs.c.dismiss_requested, _jobs.c.message)
-        query = select(*columns).where(_jobs.c.outcome.is_(None)).order_by(_jobs.c.id)
+        begun = select(schema.steps.c.step).where(schema.steps.c.job_id == _jobs.c.id).exists()
+        query = (
+            select(_jobs.c.id, _jobs.c.dismiss_requested, begun)
+            .where(_jobs.c.outcome.is_(None))
+            .order_by(_jobs.c.id)
+        )
         with self._database.read() as connection:
             return [Unfinished(*row) for row in connection.execute(query)]
+
+    def next_jobs(self, count: int) -> list[str]:
+        """Return the first `count` of the jobs that wait to begin, the next one first."""
+        with self._database.read() as connection:
+            return next_jobs(connection, count)
 
     def to_remove(self) -> list[str]:
         """Return the ids of removed jobs whose files still have to be deleted."""

@@ -30,6 +30,8 @@ LOOK_S = 5.0
 """Seconds between looks at all unfinished jobs even if nobody asked for one."""
 PAUSE_S = 1.0
 """Seconds before going on after the store or the workspace could not be used."""
+SETTLE_S = 20.0
+"""Seconds that a controller of one job stays for the last of its processes or pods to go."""
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +129,7 @@ class Controller:
 
     def _settle_down(self) -> None:
         """Stay until nothing is left of finished jobs, if it is us who looks after them."""
-        until = time.monotonic() + PAUSE_S
+        until = time.monotonic() + SETTLE_S
         while self.active and self._ledger.rounds_left() and time.monotonic() < until:
             self._look_at = 0.0
             self.step()

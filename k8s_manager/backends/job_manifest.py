@@ -208,7 +208,7 @@ def _volumes(
         {"name": "workspace", "persistentVolumeClaim": {"claimName": settings.claim}},
         {"name": "tmp", "emptyDir": {"sizeLimit": f"{settings.tmp_limit_mb}Mi"}},
     ]
-    mounts = [
+    mounts: list[dict[str, Any]] = [
         *(
             {
                 "name": "workspace",
@@ -246,24 +246,33 @@ def _releases(task: Mapping[str, Any]) -> list[str]:
 
 
 def _sources(task: Mapping[str, Any], settings: KubernetesSettings) -> list[str]:
-    """Return the folders of sources that are read in place.
+    """Return the folders of sources to mount: those that inputs lie in, and what a step may read.
 
     Raises:
-        CdiError: No claim is known to hold one.
+        CdiError: No claim is known to hold an input that is read in place.
     """
     paths = (given["path"] for entry in task["indexes"] for given in entry["inputs"])
-    wanted = {*(task.get("in_place") or ()), *(path for path in paths if path.startswith("/"))}
     found = set()
-    for path in sorted(wanted):
-        roots = (root for root in settings.source_claims if f"{path}/".startswith(f"{root}/"))
-        root = next(roots, None)
+    for path in {path for path in paths if path.startswith("/")}:
+        root = _claimed(path, settings)
         if root is None:
             raise CdiError(
                 f"{path} is read in place, but no volume claim is known to hold it; name one in "
                 "CDI_KUBERNETES_SOURCE_CLAIMS, or let the source be copied"
             )
         found.add(root)
+    # Of all sources that a step might read, a job reads a few: the others need no claim here.
+    for path in (*(task.get("in_place") or ()), *(task.get("sources") or ())):
+        if root := _claimed(path, settings):
+            found.add(root)
     return sorted(found)
+
+
+def _claimed(path: str, settings: KubernetesSettings) -> str | None:
+    """Return the mounted folder that holds a path."""
+    return next(
+        (root for root in settings.source_claims if f"{path}/".startswith(f"{root}/")), None
+    )
 
 
 def _in_pod(round_: Round) -> str:

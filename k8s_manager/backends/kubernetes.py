@@ -88,12 +88,14 @@ class KubernetesBackend:
             name: self._state(submitted, jobs.get(name), pods.get(name, []))
             for name, submitted in self._rounds.items()
         }
-        self._awaited = [
+        running = (
             f"{attempt.folder}/attempt.json"
             for state in states.values()
             for attempt in state.attempts
-            if attempt.state == base.RUNNING and attempt.document is None
-        ]
+            if attempt.state == base.RUNNING
+        )
+        # What is there already and does not count (a program may write there too) is not awaited.
+        self._awaited = [path for path in running if not os.path.exists(path)]  # noqa: PTH110
         known = self._rounds.keys() | self._removals.keys()
         return Observation(states, tuple(sorted((jobs.keys() | pods.keys()) - known)))
 
@@ -159,6 +161,30 @@ class KubernetesBackend:
             waiting.remove(chosen)
             chosen.parallelism = max(1, min(len(chosen.round.indexes), room, share))
             chosen.creating = self._pool.submit(self._create, chosen)
+        self._widen()
+
+    def _widen(self) -> None:
+        """Give room that nobody waits for to rounds that could use it."""
+        room = self._settings.max_pods - self._in_use().total()
+        for item in self._rounds.values():
+            more = min(room, item.attempts.open - item.parallelism)
+            if more > 0 and item.created_at and item.creating is None and self.may_start():
+                item.parallelism += more
+                room -= more
+                item.creating = self._pool.submit(self._patch, item)
+
+    def _patch(self, submitted: _Submitted) -> None:
+        """Let more pods of a round run at once.
+
+        Raises:
+            ApiError: It cannot be changed now.
+        """
+        change = {"spec": {"parallelism": submitted.parallelism}}
+        try:
+            self._api.patch(f"{JOBS}/{submitted.round.name}", change)
+        except ApiError as error:
+            if error.status != 404:  # gone meanwhile: the view will say so
+                raise
 
     def _in_use(self) -> Counter[str]:
         """Return the pods that every owner has or may have any moment."""
@@ -219,13 +245,16 @@ class KubernetesBackend:
         except OSError as error:
             submitted.obstacle = Waiting("starting", f"{error.filename}: {error.strerror}")
         log.warning("%s: %s", submitted.round.name, submitted.failure or submitted.obstacle)
-        submitted.parallelism, submitted.again_at = 0, time.monotonic() + AGAIN_S
+        submitted.parallelism = 0
+        submitted.again_at = time.monotonic() + AGAIN_S
 
     def _state(self, submitted: _Submitted, job: JobView | None, pods: list[PodView]) -> RoundState:
         if not submitted.created_at and job is None:
             queued = submitted.obstacle or self._queued(submitted)
             return RoundState((), queued, submitted.failure)
         absent = job is None and self._view.known_since(submitted.created_at)
+        if job is not None:  # an earlier controller may have given it more
+            submitted.parallelism = max(submitted.parallelism, job.parallelism)
         found = submitted.attempts.look(job, pods, absent, self._settings)
         failure = submitted.failure
         waiting = None

@@ -36,7 +36,8 @@ class Removal:
     def advance(self) -> bool:
         """Do the next bit; True once Job and pods are verified gone. Never waits for the API."""
         if self._running is None:
-            if time.monotonic() >= (self._next if not self._shown() else self._next_shown):
+            shown = self._view.shows(self._name)
+            if time.monotonic() >= (self._next_shown if shown else self._next):
                 self._running = self._pool.submit(self._remove)
             return False
         if not self._running.done():
@@ -45,11 +46,6 @@ class Removal:
         now = time.monotonic()
         self._next, self._next_shown = now + ASK_S, now + ASK_AGAIN_S
         return done
-
-    def _shown(self) -> bool:
-        """Tell whether the cluster still shows something of the round."""
-        jobs, pods = self._view.read()
-        return self._name in jobs or self._name in pods
 
     def _remove(self) -> bool:
         """Delete what there is and look again; True when nothing was there any more."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +84,7 @@ class View:
         self._changed = changed
         self._lock = threading.Lock()
         self._jobs: dict[str, JobView] = {}
-        self._pods: dict[str, PodView] = {}
+        self._pods: dict[str, dict[str, PodView]] = {}
         self._listed = {JOBS: 0.0, PODS: 0.0}
         self._stop = threading.Event()
         self._threads = [
@@ -103,13 +102,17 @@ class View:
 
     def read(self) -> tuple[dict[str, JobView], dict[str, list[PodView]]]:
         """Return Jobs by round, and the pods of each round, oldest first."""
-        pods: dict[str, list[PodView]] = defaultdict(list)
         with self._lock:
             jobs = dict(self._jobs)
-            found = list(self._pods.values())
-        for pod in sorted(found, key=lambda item: item.created):
-            pods[pod.round].append(pod)
+            pods = {name: list(found.values()) for name, found in self._pods.items()}
+        for found in pods.values():
+            found.sort(key=lambda item: item.created)
         return jobs, pods
+
+    def shows(self, name: str) -> bool:
+        """Tell whether there is a Job or a pod of a round."""
+        with self._lock:
+            return name in self._jobs or name in self._pods
 
     def close(self) -> None:
         """Stop following; the threads end with their present call."""
@@ -138,7 +141,10 @@ class View:
             if path == JOBS:
                 self._jobs = {item.round: item for item in kept if isinstance(item, JobView)}
             else:
-                self._pods = {item.uid: item for item in kept if isinstance(item, PodView)}
+                self._pods = {}
+                for item in kept:
+                    if isinstance(item, PodView):
+                        self._pods.setdefault(item.round, {})[item.uid] = item
             self._listed[path] = begun
         self.problem = None
         self._changed()
@@ -166,10 +172,12 @@ class View:
                     self._jobs.pop(kept.round, None)
                 else:
                     self._jobs[kept.round] = kept
-            elif deleted:
-                self._pods.pop(kept.uid, None)
-            else:
-                self._pods[kept.uid] = kept
+            elif not deleted:
+                self._pods.setdefault(kept.round, {})[kept.uid] = kept
+            elif of_round := self._pods.get(kept.round):
+                of_round.pop(kept.uid, None)
+                if not of_round:
+                    del self._pods[kept.round]
         self._changed()
 
 

@@ -7,6 +7,7 @@ else is the controller's to decide, as soon as Kubernetes has given the index up
 
 from __future__ import annotations
 
+import re
 import time
 from collections import defaultdict
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from k8s_manager.backends.base import Attempt, Round
 from k8s_manager.backends.job_manifest import GRACE_S, TEMPORARY
 from k8s_manager.backends.kubernetes_view import JobView, PodView
 from k8s_manager.kubernetes_settings import KubernetesSettings
+
+_UID = re.compile("[0-9a-f-]{36}")
 
 SETTLE_S = 1.0
 """Seconds for ``attempt.json`` of an ended pod to become visible on a network volume."""
@@ -172,6 +175,8 @@ class PodAttempts:
         for folder in entries:
             if folder.name in known or folder.name in self._final[index]:
                 continue
+            if not _UID.fullmatch(folder.name):
+                continue  # the task file; or, in a step without scatter, nothing of ours
             document = self._document(folder)
             if document is None:
                 continue

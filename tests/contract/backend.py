@@ -234,6 +234,30 @@ class ControllerContract:
         committed = [item for item in installation.verdicts(job) if item[2] == "commit"]
         assert len(committed) == 5
 
+    def test_owners_take_turns(self, installation: Installation) -> None:
+        narrow = installation.narrow(1)
+        values = {"count": 5, "code": "__import__('time').sleep(0.5)"}
+        many = [narrow.submit("chain", values, "ada") for _ in range(2)]
+        controller = narrow.controller()
+        wait_for(controller, lambda: narrow.verdicts(many[0]))
+        single = narrow.submit("python", {"code": WRITE}, "bob")
+        assert controller.run_until(single.id).outcome == "successful"
+        assert [narrow.store.job(job.id).outcome for job in many] == [None, None]
+        for job in many:
+            narrow.store.request_dismiss(job.id)
+            assert controller.run_until(job.id).outcome == "dismissed"
+        controller.dispose()
+
+    def test_steps_that_do_not_depend_on_each_other_run_at_once(
+        self, installation: Installation
+    ) -> None:
+        job = installation.run("diamond", {"seconds": 3})
+        assert job.outcome == "successful", job.error
+        of = {item.step: item.document or {} for item in installation.store.attempts(job.id)}
+        assert of["left"]["started"] < of["right"]["ended"]
+        assert of["right"]["started"] < of["left"]["ended"]
+        assert max(of["left"]["ended"], of["right"]["ended"]) < of["join"]["started"]
+
     def test_attempts_say_what_they_used(self, installation: Installation) -> None:
         code = "sum(range(5_000_000)); x = bytearray(30_000_000); import time; time.sleep(0.5)"
         job = installation.run("python", {"code": f"{code}; {WRITE}"})

@@ -62,10 +62,17 @@ class Installation:
     def controller(self) -> Controller:
         return Controller(self.settings, self.store, self.backend(self.settings))
 
-    def submit(self, name: str, values: Mapping[str, Any]) -> Job:
+    def narrow(self, places: int) -> Installation:
+        """Return the same installation with room for so many steps at once."""
+        kubernetes = replace(self.settings.kubernetes, max_pods=places)
+        settings = replace(self.settings, local_slots=places, kubernetes=kubernetes)
+        return replace(self, settings=settings)
+
+    def submit(self, name: str, values: Mapping[str, Any], owner: str = "local") -> Job:
         process = process_of(name)
+        request = {"values": dict(values)}
         return self.store.create_job(
-            NewJob(process.id, process.version, process.to_json(), {"values": dict(values)})
+            NewJob(process.id, process.version, process.to_json(), request, owner)
         )
 
     def run(self, name: str, values: Mapping[str, Any]) -> Job:

@@ -26,6 +26,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from k8s_manager.errors import ConfigError, StoreError
+from k8s_manager.fault_points import reached
 
 _CLOCK = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
@@ -76,6 +77,7 @@ class Database:
             connection = connection.execution_options(cdi_write=True)
             with connection.begin():
                 yield connection
+                reached("before-commit")
 
     def now(self, connection: Connection) -> float:
         """Return the database's own clock in Unix seconds: the one clock all controllers share."""

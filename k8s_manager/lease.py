@@ -17,6 +17,7 @@ from sqlalchemy import Connection, select, update
 from k8s_manager import schema
 from k8s_manager.database import Database
 from k8s_manager.errors import LeaseLost
+from k8s_manager.fault_points import reached
 
 _row = schema.lease
 
@@ -53,6 +54,7 @@ class Lease:
                 update(_row).values(holder=self.holder, epoch=epoch, expires=expires)
             )
         self.epoch, self._renewed = epoch, before
+        reached("lease-taken")
         return True
 
     def keep(self) -> None:

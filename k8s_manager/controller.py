@@ -268,5 +268,5 @@ class Controller:
         pause = self._settings.poll_s
         if self._executions:
             soonest = min(execution.next_start for execution in self._executions.values())
-            pause = min(pause, max(0.0, soonest - time.time()))
+            pause = min(pause, max(0.0, soonest - time.monotonic()))
         return pause

@@ -19,6 +19,7 @@ def upgrade(database: Database) -> None:
             return
     with database.write() as connection:
         if database.dialect == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = 0"))  # others may take their time
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
         if _revision(connection) != schema.HEAD:
             _run(connection)

@@ -20,6 +20,8 @@ from k8s_manager.records import Job
 from k8s_manager.releases import RELEASE
 from tests.k8s_manager.installation import Installation, eventually, processes_below
 
+pytestmark = pytest.mark.every_store
+
 WRITE = "open('result.txt', 'w').write('done')"
 
 

@@ -33,7 +33,7 @@ def main(target: Path, version: str, references: list[str]) -> None:
     }
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(json.dumps(component, indent=2) + "\n")
-    print(f"written: {target}", file=sys.stderr)
+    sys.stderr.write(f"written: {target}\n")
 
 
 def _image(name: str, reference: str) -> dict[str, str]:

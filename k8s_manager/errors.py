@@ -8,6 +8,8 @@ CdiError
 ├── UnknownDataset         no dataset of that name is configured, or it has no such release
 ├── NoSuchJob              no record of that id
 ├── JobGone                the job's results were removed, or it was dismissed
+│   └── FilesExpired       its files were deleted because of their age
+├── NotRetryable           the job cannot be tried again in the state that it is in
 ├── ResultNotReady         the job has not finished
 ├── LeaseLost              another controller has taken over
 └── StoreError             the database cannot be used now
@@ -45,6 +47,14 @@ class NoSuchJob(CdiError):  # noqa: N818
 
 class JobGone(CdiError):  # noqa: N818
     """The job was dismissed, or its results were removed."""
+
+
+class FilesExpired(JobGone):
+    """The job's files were deleted because of their age."""
+
+
+class NotRetryable(CdiError):  # noqa: N818
+    """The job cannot be tried again in the state that it is in."""
 
 
 class ResultNotReady(CdiError):  # noqa: N818

@@ -24,6 +24,7 @@ from k8s_manager.ledger import Failure, Judged
 from k8s_manager.plan import PlanError, plan_of, with_defaults
 from k8s_manager.records import Job, RoundRecord
 from k8s_manager.reporting import Reporter
+from k8s_manager.reuse import Reuse
 from k8s_manager.rounds import Means, Rounds
 
 SHORT_S = 0.05
@@ -43,6 +44,7 @@ class Execution:
         self._process = Process.from_json(job.process)
         self._plan = plan_of(self._process)
         self._rounds = Rounds(means, job, self._plan, history)
+        self._reuse = Reuse(means, job, self._plan, self._rounds)
         self._settling: Future[Any] | None = None
         self._reporter = Reporter(means.ledger, means.workspace, job, self._plan)
 
@@ -139,7 +141,7 @@ class Execution:
                 entry = self._publish(round_, entry)
             else:
                 judged.append(entry)
-            self._note(round_, entry)
+            self._note(entry)
             if verdict.kind == judge.FAIL and failure is None:
                 failure = Failure(self._problem(verdict, entry), entry.step)
             elif verdict.kind in (judge.AGAIN, judge.LOST, judge.MORE_MEMORY):
@@ -193,13 +195,14 @@ class Execution:
             verdict=verdict.kind,
             folder=self._means.workspace.location(attempt.folder),
             document=attempt.document,
+            reuse_key=self._reuse.key_after(round_, attempt.index),
         )
 
-    def _note(self, round_: RoundRecord, entry: Judged) -> None:
+    def _note(self, entry: Judged) -> None:
         """Keep in mind what is (or is about to be) written down."""
         key = (entry.step, entry.index, entry.attempt)
-        self._history.note(key, round_.round, entry.verdict, self.job.id)
-        if entry.verdict == judge.COMMIT:
+        self._history.note(key, entry.round, entry.verdict, self.job.id)
+        if entry.verdict in judge.COUNT:
             outputs = dict(entry.document or {})["outputs"]
             self._history.committed[entry.step][entry.index] = outputs
 
@@ -239,16 +242,22 @@ class Execution:
 
     def _start(self, step: Step) -> bool:
         try:
-            total = len(self._rounds.inputs(step))
+            given = self._rounds.inputs(step)
         except PlanError as error:
             self.fail({"title": "the workflow cannot go on", "detail": str(error), "status": 500})
             return False
-        self._history.totals[step.id] = total
+        reused = self._reuse.taken_over(step, given)
+        if reused is None:
+            return False
+        total = self._history.totals[step.id] = len(given)
         self._history.states[step.id] = "running"
         if total:
             ram_mb = self._rounds.tool(step.id).resources.ram_min
-            first = self._rounds.new(step.id, 0.0, ram_mb, list(range(total)))
-            self._means.ledger.start_step(self.job.id, step.id, total, first)
+            open_ = set(range(total)) - {entry.index for entry in reused}
+            first = self._rounds.new(step.id, 0.0, ram_mb, open_) if open_ else None
+            self._means.ledger.start_step(self.job.id, step.id, total, first, reused)
+            for entry in reused:
+                self._note(entry)
         return True
 
     def _go_on(self, step: Step) -> bool:
@@ -282,7 +291,7 @@ class Execution:
     def _wind_down(self) -> bool:
         """Stop what still runs; end the job when nothing of it is left."""
         means = self._means
-        settled = self._settling is None or self._settling.done()
+        settled = (self._settling is None or self._settling.done()) and self._reuse.idle
         if not self._rounds.cancel() or not settled:
             return False
         clear_up(means.ledger, means.workspace, self.job.id)

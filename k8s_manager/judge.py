@@ -30,6 +30,10 @@ MORE_MEMORY = "more-memory"
 LOST = "lost"
 SUPERSEDED = "superseded"
 CANCELLED = "cancelled"
+REUSED = "reused"
+"""Not judged here: taken over from a job that is being retried."""
+COUNT = (COMMIT, REUSED)
+"""Verdicts on the one attempt of an index whose outputs count."""
 
 _UNPROCESSABLE = 422
 _INTERNAL = 500

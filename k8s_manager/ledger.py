@@ -36,6 +36,8 @@ class Judged:
     verdict: str
     folder: str
     document: Mapping[str, Any] | None
+    reuse_key: str | None = None
+    """What made its outputs (`reuse_key`), for one that a retry may take over."""
 
 
 @dataclass(frozen=True)
@@ -115,11 +117,24 @@ class Ledger:
                     )
                 )
 
-    def start_step(self, job_id: str, step: str, total: int, first: RoundRecord) -> None:
-        """Write down that a step starts, with its number of indexes and its first round."""
+    def start_step(
+        self,
+        job_id: str,
+        step: str,
+        total: int,
+        first: RoundRecord | None,
+        reused: Iterable[Judged] = (),
+    ) -> None:
+        """Write down that a step starts, with its number of indexes and its first round.
+
+        `reused` counts already; no round is needed when that is all of it.
+        """
         with self.write() as connection:
             _set_step(connection, job_id, step, state="running", total=total, started=time.time())
-            _open_round(connection, first, self.epoch)
+            for attempt in reused:
+                write_judged(connection, job_id, attempt)
+            if first is not None:
+                _open_round(connection, first, self.epoch)
 
     def decide(
         self,
@@ -243,7 +258,7 @@ def write_judged(connection: Connection, job_id: str, judged: Judged) -> None:
     """Write an ended attempt; a second one of the same index never becomes the one that counts."""
     key = {"job_id": job_id, "step": judged.step, "idx": judged.index}
     verdict = judged.verdict
-    if verdict == judge.COMMIT:
+    if verdict in judge.COUNT:
         table = schema.commits
         taken = connection.execute(
             select(table.c.attempt).where(
@@ -254,7 +269,11 @@ def write_judged(connection: Connection, job_id: str, judged: Judged) -> None:
             verdict = judge.SUPERSEDED
         else:
             outputs = dict((judged.document or {})["outputs"])
-            connection.execute(insert(table).values(**key, attempt=judged.attempt, outputs=outputs))
+            connection.execute(
+                insert(table).values(
+                    **key, attempt=judged.attempt, outputs=outputs, reuse_key=judged.reuse_key
+                )
+            )
     connection.execute(
         insert(schema.attempts).values(
             **key,
@@ -280,6 +299,7 @@ def _open_round(connection: Connection, round_: RoundRecord, epoch: int) -> None
             ram_mb=round_.ram_mb,
             not_before=round_.not_before,
             base=round_.base,
+            code=round_.code,
             open=True,
             created=time.time(),
         )

@@ -77,6 +77,7 @@ class Rounds:
             not_before=time.time() + delay_s if delay_s else 0.0,
             base=version,
             open=True,
+            code=self.code(step),
         )
         rounds[record.name] = record
         return record
@@ -99,6 +100,12 @@ class Rounds:
         tool = self._plan.steps[step].process.tool
         assert tool is not None  # noqa: S101  the loader refuses nested workflows
         return tool
+
+    def code(self, step: str) -> str | None:
+        """Return what identifies the code that a step runs now; None when nobody knows."""
+        tool = self.tool(step)
+        words = (*tool.base_command, *(argument.value for argument in tool.arguments))
+        return self._means.backend.code_of(tool.image, words)
 
     def submit(self) -> bool:
         """Hand over every round whose time has come; True when there was one."""

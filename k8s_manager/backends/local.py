@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from k8s_manager.backends.attempt_folder import (
     runner_pid,
 )
 from k8s_manager.backends.base import Attempt, Observation, Round, RoundState, Waiting
+from k8s_manager.backends.local_code import local_code
 from k8s_manager.settings import Settings
 
 FREE_BYTES = 1_000_000
@@ -138,6 +139,10 @@ class LocalBackend:
             _forget_pidfd(run)
         self._rounds.pop(name, None)
         return True
+
+    def code_of(self, image: str | None, words: Sequence[str]) -> str | None:
+        """Identify what is installed on this machine; images play no part here."""
+        return local_code(words)
 
     def wait(self, timeout_s: float) -> None:
         """Return when a runner ends, `wake` is called, or after `timeout_s`."""

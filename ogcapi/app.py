@@ -18,6 +18,7 @@ from ogcapi import (
     problems,
     process_views,
     release_files,
+    retry_views,
     site_views,
 )
 from ogcapi.service import Service
@@ -35,7 +36,10 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     compat.install()
     app.extensions["cdi"] = Service(settings)
-    for module in (site_views, process_views, job_views, collection_views, release_files):
+    for module in (
+        *(site_views, process_views, job_views, retry_views),
+        *(collection_views, release_files),
+    ):
         app.register_blueprint(module.BLUEPRINT)
     app.before_request(_answer_preflight)
     app.register_error_handler(Exception, _failed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from rich.table import Column, Table
 from k8s_manager import description
 from k8s_manager.cwl import Process
 from k8s_manager.records import Job
+from k8s_manager.retry import retries_of, reused_steps
 from k8s_manager.settings import Settings
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
@@ -69,14 +71,22 @@ def show_job(console: Console, store: Store, workspace: Workspace, job: Job) -> 
     """Show a job with its steps and results."""
     console.print(f"[bold]{job.id}[/bold]  {job.process_id}  {job.status}  {job.progress} %")
     console.print(job.message, markup=False)
-    table = Table("Step", "State", "Done", "Of", box=None)
+    if job.retry_of:
+        console.print(f"Tries job {job.retry_of} again.")
+    reused: Counter[str] = Counter()
+    for part in reused_steps(store.database, job.id):
+        reused[part.step] += len(part.indexes)
+    table = Table("Step", "State", "Done", "Of", "Reused", box=None)
     for step in store.steps(job.id):
-        table.add_row(step.step, step.state, str(step.done), str(step.total or "?"))
+        counts = (step.done, step.total or "?", reused[step.step] or "")
+        table.add_row(step.step, step.state, *(str(count) for count in counts))
     console.print(table)
+    for newer in retries_of(store.database, job.id):
+        console.print(f"Tried again by job {newer}.")
     if job.error:
         text = f"{job.error.get('title', '')}: {job.error.get('detail', '')}"
         console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
-    if job.status == "successful" and not job.removed:
+    if job.status == "successful" and job.why_files_are_gone is None:
         show_results(console, store, workspace, job)
 
 

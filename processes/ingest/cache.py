@@ -3,10 +3,15 @@
 ``sha256/ab/abcd...`` holds whole files; ``by-url/<hash of the origin>.json`` says which content an
 origin had. A file is written beside its place, flushed, checked and only then renamed. One lock
 file per origin keeps two jobs from fetching the same thing.
+
+Whoever makes room here (``cdi cache prune``, the controller) holds ``prune.lock`` alone while it
+deletes a file, and deletes none whose time of change says that it was used since the oldest job
+that runs was accepted. So every use sets that time while holding the lock together with others.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -71,12 +76,13 @@ class Cache:
         if not record or any(record.get(key) != value for key, value in expected.items()):
             return None
         path = self._object(record["sha256"])
-        if not path.is_file() or path.stat().st_size != record["size"]:
-            return None
-        if self._verify and digest_of(path) != record["sha256"]:
-            path.unlink(missing_ok=True)
-            return None
-        os.utime(self._record(origin))  # last use, for whoever limits the size of the cache
+        with self._nothing_deleted():
+            if not path.is_file() or path.stat().st_size != record["size"]:
+                return None
+            if self._verify and digest_of(path) != record["sha256"]:
+                path.unlink(missing_ok=True)
+                return None
+            os.utime(path)
         return Stored(path, record["sha256"], record["size"])
 
     def about(self, origin: str) -> dict[str, Any]:
@@ -105,9 +111,11 @@ class Cache:
         path = self._object(sha256)
         path.parent.mkdir(exist_ok=True)
         partial.chmod(0o444)
-        partial.replace(path)
         stored = Stored(path, sha256, size)
-        self.remember(origin, stored, **details)
+        with self._nothing_deleted():
+            partial.replace(path)
+            os.utime(path)
+            self.remember(origin, stored, **details)
         return stored
 
     def copy(self, path: Path, check: Callable[[Path], object]) -> Stored:
@@ -140,6 +148,17 @@ class Cache:
             stored = Stored(path, digest_of(path), version["size"], in_place=True)
             self.remember(origin, stored, **version)
             return stored
+
+    @contextmanager
+    def _nothing_deleted(self) -> Iterator[None]:
+        """Keep whoever makes room in the cache waiting meanwhile."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        descriptor = os.open(self._root / "prune.lock", flags, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            yield
+        finally:
+            os.close(descriptor)
 
     def _record(self, origin: str) -> Path:
         name = hashlib.sha256(origin.encode()).hexdigest()

@@ -137,7 +137,7 @@ class Execution:
         failure: Failure | None = None
         for round_, attempt in self._new_ends(observation):
             verdict, entry = self._verdict(round_, attempt)
-            if verdict.kind == judge.COMMIT and self._publishes(round_.step):
+            if verdict.kind == judge.COMMIT and self._rounds.publishes(round_.step):
                 entry = self._publish(round_, entry)
             else:
                 judged.append(entry)
@@ -195,7 +195,7 @@ class Execution:
             verdict=verdict.kind,
             folder=self._means.workspace.location(attempt.folder),
             document=attempt.document,
-            reuse_key=self._reuse.key_after(round_, attempt.index),
+            reuse_key=self._reuse.key_after(round_, attempt.index, verdict),
         )
 
     def _note(self, entry: Judged) -> None:
@@ -215,9 +215,6 @@ class Execution:
             where += f", index {entry.index}"
         problem["detail"] = f"{problem['detail']} ({where})".lstrip()
         return problem | {"step": entry.step}
-
-    def _publishes(self, step: str) -> bool:
-        return self._rounds.dataset is not None and releases.publishing_step(self._plan) == step
 
     def _publish(self, round_: RoundRecord, entry: Judged) -> Judged:
         """Switch to the release that a step wrote, unless another one came in between."""

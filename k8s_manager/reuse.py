@@ -16,8 +16,9 @@ from typing import Any
 
 from sqlalchemy import select
 
-from k8s_manager import judge, releases, schema
+from k8s_manager import judge, schema
 from k8s_manager.cwl import Step
+from k8s_manager.judge import Verdict
 from k8s_manager.ledger import Judged
 from k8s_manager.plan import Plan
 from k8s_manager.records import Job, RoundRecord
@@ -71,7 +72,7 @@ class Reuse:
         Raises:
             OSError: Outputs cannot be copied; ask again.
         """
-        if self._job.retry_of is None or self._writes_release(step.id):
+        if self._job.retry_of is None or self._rounds.publishes(step.id):
             return []
         if step.id not in self._copying:
             code = self._rounds.code(step.id)
@@ -84,11 +85,14 @@ class Reuse:
             return None
         return self._copying.pop(step.id).result()
 
-    def key_after(self, round_: RoundRecord, index: int) -> str | None:
+    def key_after(self, round_: RoundRecord, index: int, verdict: Verdict) -> str | None:
         """Return what made the outputs of an index, once an attempt of it has ended.
 
-        None when the code has changed since the round began: nobody knows which one ran.
+        None when they do not count, and when the code has changed since the round began: nobody
+        knows which one ran.
         """
+        if verdict.kind != judge.COMMIT:
+            return None
         code = self._code(round_.step)
         if code is None or code != round_.code:
             return None
@@ -105,10 +109,6 @@ class Reuse:
             code = self._rounds.code(step)
             self._codes[step] = time.monotonic(), code
         return code
-
-    def _writes_release(self, step: str) -> bool:
-        """Tell whether a step makes a release, which starts from the one that is current now."""
-        return self._rounds.dataset is not None and releases.publishing_step(self._plan) == step
 
     def _take_over(self, step: Step, keys: Sequence[str | None]) -> list[Judged]:
         """Copy what is there of a step; made anew when a controller was killed in between."""

@@ -10,7 +10,9 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from k8s_manager import command
 from k8s_manager.cwl import Process
@@ -89,6 +91,8 @@ def _content(value: Mapping[str, Any]) -> list[Any]:
             raise _UnknownContentError(location)
         return [name, sorted(_content(entry) for entry in value["listing"])]
     checksum = value.get("checksum")
+    if checksum is None and location.startswith("file:///"):
+        checksum = _sha256(Path(unquote(location.removeprefix("file://"))))
     if match := _CACHED.fullmatch(location):
         checksum = f"{match.group(1)}${match.group(2)}"
     if checksum is None:
@@ -97,3 +101,12 @@ def _content(value: Mapping[str, Any]) -> list[Any]:
         # Size and time of change tell versions of one file apart, not one file from another.
         checksum = f"{checksum} {location}"
     return [name, checksum]
+
+
+def _sha256(path: Path) -> str:
+    """Return the checksum of a file that stands beside a process file, as an input's default."""
+    try:
+        with path.open("rb") as stream:
+            return f"sha256${hashlib.file_digest(stream, 'sha256').hexdigest()}"
+    except OSError as error:
+        raise _UnknownContentError(str(path)) from error

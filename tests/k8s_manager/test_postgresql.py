@@ -11,13 +11,17 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import update
 
 from k8s_manager import schema
 from k8s_manager.errors import LeaseLost
+from k8s_manager.input_cache import needed
 from k8s_manager.lease import Lease
 from k8s_manager.ledger import Ledger
 from k8s_manager.records import JobFilter
+from k8s_manager.retry import retry, reused_steps
 from tests.k8s_manager.installation import Installation
+from tests.k8s_manager.test_retention import tidy
 
 
 def _binaries() -> Path | None:
@@ -92,6 +96,29 @@ def test_a_chain_and_two_releases(on_postgresql: Installation) -> None:
     assert store.generation() == 3
     assert store.jobs(JobFilter(statuses=("successful",), min_duration_s=0)).matched == 3
     assert store.counts()["successful"] == 3
+
+
+def test_a_retry_takes_over_what_is_done_and_old_files_go(
+    on_postgresql: Installation, tmp_path: Path
+) -> None:
+    code = f"if part == 'p1' and not pathlib.Path({str(tmp_path / 'm')!r}).exists(): exit(65)"
+    old = on_postgresql.run("chain", {"count": 2, "code": code})
+    (tmp_path / "m").touch()
+    new = on_postgresql.finish(retry(on_postgresql.settings, on_postgresql.store, old.id))
+    assert new.results is not None
+    assert on_postgresql.text(new.results["total"]) == "5"
+    reused = reused_steps(on_postgresql.store.database, new.id)
+    assert "split" in {step.step for step in reused}
+    assert needed(on_postgresql.store.database).digests == frozenset()
+    for name in ("a", "b"):
+        on_postgresql.run("release", {"name": name})
+    with on_postgresql.store.database.write() as connection:
+        connection.execute(update(schema.jobs).values(finished=1.0))
+    tidy(on_postgresql, keep_releases=1)
+    assert [item.version for item in on_postgresql.store.releases("demo")] == ["000002"]
+    assert on_postgresql.store.job(old.id).files_expired is not None
+    tidy(on_postgresql, keep_records_days=1.0)
+    assert on_postgresql.store.jobs().matched == 0
 
 
 def test_a_stale_controller_can_write_nothing(on_postgresql: Installation) -> None:

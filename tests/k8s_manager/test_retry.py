@@ -26,14 +26,20 @@ def retry(installation: Installation, job: Job) -> Job:
     return retries.retry(installation.settings, installation.store, job.id)
 
 
-def counting(folder: Path, failing: str = "p1") -> str:
-    """Return code that notes each run of a part, and fails one part as long as it is told to."""
+def counting(folder: Path, others: int = 2) -> str:
+    """Return code that notes each run of a part; `p1` fails, when the others are done, until told.
+
+    A part's working folder is jobs/<job>/work/<index>/<attempt>/outputs.
+    """
     folder.mkdir(exist_ok=True)
     (folder / "fail").touch()
     return (
         f"folder = pathlib.Path({str(folder)!r}); (folder / part).open('a').write('x')\n"
-        f"if part == {failing!r} and (folder / 'fail').exists():\n"
-        "    import time; time.sleep(1); raise SystemExit(65)\n"
+        "if part == 'p1' and (folder / 'fail').exists():\n"
+        "    import time\n"
+        f"    while len(list(pathlib.Path('../../..').glob('*/*/attempt.json'))) < {others}:\n"
+        "        time.sleep(0.02)\n"
+        "    time.sleep(0.3); raise SystemExit(65)\n"
     )
 
 
@@ -135,7 +141,13 @@ def test_what_the_retried_retry_did_not_reach_is_taken_from_the_first_job(
 
 
 def test_a_dismissed_job_goes_on_where_it_was(installation: Installation, tmp_path: Path) -> None:
-    code = counting(tmp_path / "runs", failing="p9") + "import time; part == 'p2' and time.sleep(1)"
+    code = counting(tmp_path / "runs") + (
+        "if part == 'p2':\n"
+        "    import time\n"
+        "    while (folder / 'slow').exists(): time.sleep(0.02)\n"
+    )
+    (tmp_path / "runs" / "fail").unlink()
+    (tmp_path / "runs" / "slow").touch()
     old = installation.submit("chain", {"count": 3, "code": code})
 
     def dismiss_near_the_end(_job: Job) -> None:
@@ -146,6 +158,7 @@ def test_a_dismissed_job_goes_on_where_it_was(installation: Installation, tmp_pa
     controller = installation.controller()
     assert controller.run_until(old.id, dismiss_near_the_end).outcome == "dismissed"
     controller.dispose()
+    (tmp_path / "runs" / "slow").unlink()
     new = installation.finish(retry(installation, old))
     assert new.outcome == "successful"
     assert runs(tmp_path / "runs") == {"p0": 1, "p1": 1, "p2": 2}
@@ -190,14 +203,25 @@ def test_an_index_whose_input_has_changed_runs_again(
     assert installation.text(new.results["total"]) == str(36 + 4 + 9)
 
 
-def test_a_program_that_was_mended_runs_again(installation: Installation, tmp_path: Path) -> None:
+@pytest.mark.parametrize("named_by", ["command", "default"])
+def test_a_program_that_was_mended_runs_again(
+    installation: Installation, tmp_path: Path, named_by: str
+) -> None:
     tool = tmp_path / "split.py"
 
     def own_program(documents: Any) -> None:
         split = documents["split.cwl"]
         tool.write_text(split["arguments"][0]["valueFrom"])
-        split["baseCommand"] = ["python", str(tool)]
         del split["arguments"]
+        if named_by == "command":
+            split["baseCommand"] = ["python", str(tool)]
+        else:  # as in "a process of your own"
+            split["baseCommand"] = ["python"]
+            split["inputs"]["program"] = {
+                "type": "File",
+                "default": {"class": "File", "location": str(tool)},
+                "inputBinding": {"position": 0},
+            }
 
     folder = tmp_path / "runs"
     old = submit(installation, {"count": 3, "code": counting(folder)}, own_program)
@@ -217,13 +241,14 @@ def test_code_that_changes_while_a_step_runs_leaves_nothing_to_reuse(
 
     def changes_itself(documents: Any) -> None:
         work = documents["work.cwl"]
-        own = f"pathlib.Path({str(tool)!r}).open('a').write('#')\nimport time; time.sleep(1.2)\n"
+        own = f"pathlib.Path({str(tool)!r}).open('a').write('#')\n"
         tool.write_text(work["arguments"][0]["valueFrom"].replace("exec(", own + "exec("))
         work["baseCommand"] = ["python", str(tool)]
         del work["arguments"]
 
     folder = tmp_path / "runs"
-    old = submit(installation, {"count": 2, "code": counting(folder)}, changes_itself)
+    code = counting(folder, others=1)
+    old = submit(installation, {"count": 2, "code": code}, changes_itself)
     assert installation.finish(old).outcome == "failed"
     (folder / "fail").unlink()
     new = installation.finish(retry(installation, old))

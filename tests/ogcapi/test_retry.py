@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -58,7 +59,10 @@ def links(document: dict[str, Any], rel: str) -> list[str]:
 def failed_chain(server: Server, marker: Path) -> str:
     """Execute two parts of which one fails until `marker` is there."""
     code = f"import time\nif part == 'p1' and not pathlib.Path({str(marker)!r}).exists():\n"
-    code += "    time.sleep(1); raise SystemExit(65)\n"
+    code += (
+        "    while not list(pathlib.Path('../../../0').glob('*/attempt.json')): time.sleep(.02)\n"
+    )
+    code += "    time.sleep(0.3); raise SystemExit(65)\n"
     job = execute(server, "chain", {"count": 2, "code": code}, outputs={"total": {}})
     assert server.finish(job)["status"] == "failed"
     return job
@@ -130,6 +134,26 @@ def test_what_cannot_be_retried_is_answered_with_the_reason(chains: Server, tmp_
     chains.delete(f"/jobs/{bad}")
     answer = retry(chains, bad)
     assert (answer.status_code, "its files were removed" in answer.json()["detail"]) == (410, True)
+
+
+def test_results_whose_time_is_over_are_gone_and_the_record_stays(tmp_path: Path) -> None:
+    env = {"CDI_KEEP_WORKSPACE_DAYS": "0.00001", "CDI_TIDY_S": "0.2"}  # about a second
+    with serving(configuration(tmp_path), tmp_path / "var", env=env) as server:
+        job = execute(server, "greet", {"name": "Ada"})
+        server.finish(job)
+        until = time.monotonic() + 60
+        while (answer := server.get(f"/jobs/{job}/results")).status_code != 410:
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        problem = answer.json()
+        assert problem["title"] == "The files of the job were deleted"
+        assert "execute greet again" in problem["detail"]
+        document = server.get(f"/jobs/{job}").json()
+        assert document["status"] == "successful"
+        assert "its files were deleted on" in document["message"]
+        assert not [entry for entry in document["links"] if entry["rel"].endswith("/results")]
+        assert server.get(f"/jobs/{job}", headers=BROWSER).status_code == 200
+        assert retry(server, job).status_code == 410
 
 
 def test_the_command_line_tries_again_what_failed(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-SOURCE = ROOT / "k8s_manager" / "settings.py"
+SETTINGS = ROOT / "k8s_manager" / "settings.py"
+KUBERNETES = ROOT / "k8s_manager" / "kubernetes_settings.py"
 TARGET = ROOT / "docs" / "settings.md"
 HEAD = """# Settings
 
@@ -18,8 +19,16 @@ by the name in the first column (`connection` for the database, `output_dir` for
 there `${VAR:-default}` takes a value from the environment. This page is made from
 `k8s_manager/settings.py` by `python docs/make_settings.py`.
 
-| name | environment | meaning, unit, default, why |
+"""
+TABLE = """| name | environment | meaning, unit, default, why |
 |---|---|---|
+"""
+KUBERNETES_HEAD = """
+## Kubernetes
+
+For `CDI_BACKEND=kubernetes`; in the file they stand under `server.manager.kubernetes`. In the
+environment lists are written `a,b` and maps `name=value,name=value`.
+
 """
 TAIL = """
 Given to the programs of steps: `CDI_PROGRESS` (file for progress lines), `CDI_CACHE` (input
@@ -30,17 +39,19 @@ trace of an internal error. Tests read `CDI_TEST_DATA` (folder with recordings o
 
 def main() -> int:
     """Write or check the page; returns the exit code."""
-    text = HEAD + "".join(_rows()) + TAIL
+    text = HEAD + TABLE + "".join(_rows(SETTINGS, "Settings", "CDI_"))
+    text += KUBERNETES_HEAD + TABLE
+    text += "".join(_rows(KUBERNETES, "KubernetesSettings", "CDI_KUBERNETES_")) + TAIL
     if "--check" in sys.argv:
         return int(TARGET.read_text(encoding="utf-8") != text)
     TARGET.write_text(text, encoding="utf-8")
     return 0
 
 
-def _rows() -> list[str]:
-    tree = ast.parse(SOURCE.read_text(encoding="utf-8"))
+def _rows(source: Path, class_: str, prefix: str) -> list[str]:
+    tree = ast.parse(source.read_text(encoding="utf-8"))
     settings = next(
-        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == "Settings"
+        node for node in tree.body if isinstance(node, ast.ClassDef) and node.name == class_
     )
     rows = []
     for field, docstring in zip(settings.body, settings.body[1:], strict=False):
@@ -49,7 +60,8 @@ def _rows() -> list[str]:
             text = " ".join(str(docstring.value.value).split())  # type: ignore[attr-defined]
             variable, _, meaning = text.partition(": ")
             if not variable.startswith("CDI_"):
-                meaning, variable = text, f"CDI_{name.upper()}" if name != "datasets" else "-"
+                section = name in ("datasets", "kubernetes")
+                meaning, variable = text, "-" if section else prefix + name.upper()
             default = ast.unparse(field.value) if field.value else ""
             shown = f" Default in code: `{default}`." if default and "field(" not in default else ""
             rows.append(f"| `{name}` | {variable} | {meaning}{shown} |\n")

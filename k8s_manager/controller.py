@@ -27,13 +27,12 @@ from k8s_manager.settings import Settings
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
 
-ACTIVE_JOBS = 32
-"""Jobs that share the backend at once; the others are rows in the store and wait their turn."""
 LOOK_S = 5.0
 """Seconds between looks at all unfinished jobs even if nobody asked for one."""
 PAUSE_S = 1.0
 """Seconds before going on after the store or the workspace could not be used."""
-_QUEUED = f"waiting: queue: {ACTIVE_JOBS} earlier jobs go first"
+SETTLE_S = 20.0
+"""Seconds that a controller of one job stays for the last of its processes or pods to go."""
 
 log = logging.getLogger(__name__)
 
@@ -96,8 +95,9 @@ class Controller:
         """Look once and do what can be done now."""
         try:
             if self._hold_lease():
-                self._look()
-                self._advance(self._backend.observe())
+                observation = self._backend.observe()
+                self._look(observation)
+                self._advance(observation)
                 self._retention.tend()
         except LeaseLost:
             log.warning("another controller has taken over")
@@ -132,7 +132,7 @@ class Controller:
 
     def _settle_down(self) -> None:
         """Stay until nothing is left of finished jobs, if it is us who looks after them."""
-        until = time.monotonic() + PAUSE_S
+        until = time.monotonic() + SETTLE_S
         while self.active and self._ledger.rounds_left() and time.monotonic() < until:
             self._look_at = 0.0
             self.step()
@@ -161,7 +161,7 @@ class Controller:
         self._wake = -1
         time.sleep(PAUSE_S)
 
-    def _look(self) -> None:
+    def _look(self, observation: Observation) -> None:
         """Find new jobs, requests to dismiss, and what is left of finished jobs."""
         wake = self._store.wake()
         if wake == self._wake and time.monotonic() < self._look_at:
@@ -171,13 +171,14 @@ class Controller:
             execution = self._executions.get(found.id)
             if execution is not None:
                 execution.dismissing |= found.dismiss_requested
-            elif len(self._executions) < ACTIVE_JOBS or found.dismiss_requested:
+            elif len(self._executions) < self._settings.active_jobs or found.dismiss_requested:
                 self._adopt(found.id)
             elif found.status == records.ACCEPTED and not found.message:
-                self._ledger.report(found.id, found.status, 0, _QUEUED, {})
+                text = f"waiting: queue: {self._settings.active_jobs} earlier jobs go first"
+                self._ledger.report(found.id, found.status, 0, text, {})
         self._wake = wake
         self._look_at = time.monotonic() + LOOK_S
-        self._tidy()
+        self._tidy(observation)
 
     def _adopt(self, job_id: str) -> None:
         try:
@@ -224,8 +225,11 @@ class Controller:
             execution.fail({"title": title, "detail": detail, "status": 500})
         return False
 
-    def _tidy(self) -> None:
+    def _tidy(self, observation: Observation) -> None:
         """Stop what is left of finished jobs, delete the files of removed ones."""
+        for name in self._ledger.not_open(observation.strays):
+            if not self._backend.cancel(name):
+                self._look_at = 0.0
         busy = set()
         for job_id, name in self._ledger.rounds_left():
             if self._backend.cancel(name) and self._clear_up(job_id):

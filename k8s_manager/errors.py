@@ -11,6 +11,7 @@ CdiError
 │   └── FilesExpired       its files were deleted because of their age
 ├── NotRetryable           the job cannot be tried again in the state that it is in
 ├── ResultNotReady         the job has not finished
+├── BackendError           the place where steps run cannot be used now
 ├── LeaseLost              another controller has taken over
 └── StoreError             the database cannot be used now
 """
@@ -59,6 +60,10 @@ class NotRetryable(CdiError):  # noqa: N818
 
 class ResultNotReady(CdiError):  # noqa: N818
     """The job has not finished yet."""
+
+
+class BackendError(CdiError):
+    """The place where steps run cannot be used now, or refuses what is asked of it."""
 
 
 class LeaseLost(CdiError):  # noqa: N818

@@ -26,6 +26,7 @@ from k8s_manager.records import Job, RoundRecord
 from k8s_manager.reporting import Reporter
 from k8s_manager.reuse import Reuse
 from k8s_manager.rounds import Means, Rounds
+from k8s_manager.step_runner import VERSION
 
 SHORT_S = 0.05
 """Seconds that one job may hold up others while its inputs are settled: enough for small ones."""
@@ -73,9 +74,9 @@ class Execution:
             self._start_steps()
         if self._ending_now:
             return self._wind_down()
-        self._rounds.close_decided()
         if self._rounds.submit():
             observation = self._means.backend.observe()
+        self._rounds.close_decided()
         if len(self._rounds.outputs) == len(self._plan.steps):
             return self._succeed()
         self._reporter.report(self._history, observation)
@@ -180,12 +181,7 @@ class Execution:
         else:
             earlier = self._history.verdicts.get((step, attempt.index), Counter())
             verdict = judge.judge(
-                attempt.document,
-                self._rounds.tool(step),
-                round_.ram_mb,
-                earlier,
-                self._means.settings,
-                attempt.reason,
+                attempt, self._rounds.tool(step), round_.ram_mb, earlier, self._means.settings
             )
         return verdict, Judged(
             step=step,
@@ -194,7 +190,7 @@ class Execution:
             round=round_.round,
             verdict=verdict.kind,
             folder=self._means.workspace.location(attempt.folder),
-            document=attempt.document,
+            document=_document(round_, attempt),
             reuse_key=self._reuse.key_after(round_, attempt.index, verdict),
         )
 
@@ -297,3 +293,18 @@ class Execution:
         where = self._error.get("step", self.job.process_id)
         message = f"failed: {where}: {self._error['title']}"
         return means.ledger.finish(self.job.id, records.FAILED, message)
+
+
+def _document(round_: RoundRecord, attempt: Attempt) -> dict[str, Any]:
+    """Return ``attempt.json``, or in its place what is known of an attempt without one."""
+    if attempt.document is not None:
+        document = dict(attempt.document)
+        document["image_digest"] = document.get("image_digest") or attempt.image
+        return document
+    return {
+        "version": VERSION, "job": round_.job, "step": round_.step, "index": attempt.index,
+        "round": round_.round, "attempt": attempt.name, "exit_code": None, "signal": None,
+        "reason": attempt.cause or "gone", "started": None, "ended": None, "cpu_s": None,
+        "ram_peak_mb": None, "image_digest": attempt.image, "outputs": {},
+        "error": {"title": "the step was killed", "detail": attempt.reason},
+    }  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from k8s_manager import schema
+from k8s_manager import judge, schema
 from k8s_manager.backends.base import round_name
 from k8s_manager.records import RoundRecord
 
@@ -28,7 +28,7 @@ class History:
     judged: set[tuple[str, int, str]] = field(default_factory=set)
     """Step, index and name of attempts that were judged."""
     decided: dict[str, set[int]] = field(default_factory=dict)
-    """Name of a round -> its indexes of which an attempt was judged."""
+    """Name of a round -> its indexes that nothing more is expected of in it."""
     verdicts: dict[tuple[str, int], Counter[str]] = field(default_factory=dict)
     """How often each verdict fell on an index of a step."""
 
@@ -66,7 +66,8 @@ class History:
         """Add a judged attempt: step, index and name, its round's number, the verdict."""
         step, index, _name = key
         self.judged.add(key)
-        self.decided.setdefault(round_name(job_id, step, number), set()).add(index)
+        if verdict != judge.REPEATED:
+            self.decided.setdefault(round_name(job_id, step, number), set()).add(index)
         self.verdicts.setdefault((step, index), Counter())[verdict] += 1
 
     def open_rounds(self) -> list[RoundRecord]:

@@ -1,25 +1,23 @@
 """The input cache as the manager sees it: how large it is, what of it is needed, making room.
 
 ``cache/sha256/ab/abcd...`` are objects, ``cache/by-url/*.json`` say which content an origin had,
-``*.part`` beside them are downloads that were broken off. The stage `ingest` writes all of them;
-what it needs for a run it marks by setting the object's time of change while it holds
-``prune.lock`` together with others. Here that lock is held alone whenever an object is deleted,
-and an object that was used since the oldest unfinished job was accepted is never deleted. So no
-object goes that a running job has looked up and not yet committed.
+``*.part`` beside them are downloads that were broken off. The stage `ingest` writes all of them.
+Whatever it needs for a run it marks first, by setting the object's time of change, and looks then
+whether the object is there. An object that was marked since the oldest unfinished job was accepted
+is never deleted: so none goes that a running job has looked up and not yet committed. One that is
+to go is moved to ``cache/aside``, looked at once more, and put back if it was marked meanwhile.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -32,8 +30,6 @@ from k8s_manager.workspace import Workspace
 MARGIN_S = 3600.0
 """Seconds for which a used object counts as needed besides: clocks differ, and a stage that
 somebody runs by hand with the cache is no job."""
-PATIENCE_S = 2.0
-"""Seconds to wait for stages that are just using the cache."""
 _ABANDONED_S = 86_400.0
 """Seconds after which nobody goes on with a download that was broken off."""
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -114,6 +110,7 @@ class InputCache:
 
     def __init__(self, workspace: Workspace) -> None:
         self._root = workspace.root / "cache"
+        self._aside = self._root / "aside"
 
     def objects(self) -> list[CachedObject]:
         """Return all objects, those that were used least recently first."""
@@ -157,6 +154,7 @@ class InputCache:
         Raises:
             OSError: Something cannot be deleted.
         """
+        self._put_back()
         objects = self.objects()
         left = sum(item.size for item in objects)
         bound = sum(item.size for item in objects if item in needed)
@@ -175,13 +173,17 @@ class InputCache:
 
     def delete(self, item: CachedObject) -> bool:
         """Delete an object unless it was used since it was looked at; True when it is gone."""
-        with self._alone() as alone:
-            if not alone:
-                return False
-            with contextlib.suppress(FileNotFoundError):
-                if _object(item.path) != item:
-                    return False
-                item.path.unlink()
+        aside = self._aside / item.sha256
+        aside.parent.mkdir(exist_ok=True)
+        try:
+            item.path.rename(aside)
+            now = replace(_object(aside), path=item.path)
+        except FileNotFoundError:
+            return False  # somebody else was quicker
+        if now != item:
+            aside.rename(item.path)
+            return False
+        aside.unlink(missing_ok=True)
         return True
 
     def corrupt(self) -> Iterator[tuple[CachedObject, bool]]:
@@ -193,26 +195,11 @@ class InputCache:
     def _files(self) -> Iterator[Path]:
         return (path for path in (self._root / "sha256").glob("*/*") if not path.is_dir())
 
-    @contextmanager
-    def _alone(self) -> Iterator[bool]:
-        """Keep everybody else from using the cache; False when they do not let us."""
-        descriptor = os.open(
-            self._root / "prune.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666
-        )
-        until = time.monotonic() + PATIENCE_S
-        try:
-            while True:
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > until:
-                        yield False
-                        return
-                    time.sleep(0.01)
-            yield True
-        finally:
-            os.close(descriptor)
+    def _put_back(self) -> None:
+        """Put back what somebody who was killed has left aside: it may be needed."""
+        for aside in self._aside.glob("*"):
+            with contextlib.suppress(FileNotFoundError):
+                aside.rename(self._root / "sha256" / aside.name[:2] / aside.name)
 
     def _tidy_up(self, digests: set[str]) -> None:
         """Delete what spoke of objects that are gone, and downloads that nobody goes on with."""

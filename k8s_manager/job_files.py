@@ -90,7 +90,8 @@ def write_task(
         "ram_mb": round_.ram_mb,
         "log_limit_bytes": settings.log_limit_bytes,
         "network": round_.network,
-        "in_place": _in_place(workspace, values),
+        "in_place": _source_folders(workspace, values, in_place=True),
+        "sources": _source_folders(workspace, values, in_place=False),
         "indexes": [
             _entry(workspace, round_, process, index, given)
             for index, given in zip(round_.indexes, values, strict=True)
@@ -194,8 +195,16 @@ def _described(workspace: Workspace, path: Path) -> dict[str, Any]:
     return described | {"checksum": f"sha256${digest}", "size": path.stat().st_size}
 
 
-def _in_place(workspace: Workspace, values: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the folders of sources that a step may name files of without copying them."""
+def _source_folders(
+    workspace: Workspace, values: Sequence[Mapping[str, Any]], in_place: bool
+) -> list[str]:
+    """Return the folders of sources that a step reads.
+
+    Args:
+        workspace: Where the job's source file lies.
+        values: Input values of each of the round's indexes.
+        in_place: Those of which it may name files without copying them, or the others.
+    """
     given = values[0].get(SOURCE_CONFIG) if values else None
     if not isinstance(given, Mapping):
         return []
@@ -203,7 +212,7 @@ def _in_place(workspace: Workspace, values: Sequence[Mapping[str, Any]]) -> list
     return [
         source["root"]
         for source in document["sources"]
-        if source.get("copy") is False and source.get("root")
+        if source.get("root") and (source.get("copy") is False) == in_place
     ]
 
 

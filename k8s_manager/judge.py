@@ -9,6 +9,7 @@
 | memory limit                                              | more memory, up to ``ramMax``,     |
 |                                                           | then fail                          |
 | gone without a word; a signal that we did not send        | a new round, a few times           |
+| any of these, where the backend itself starts it again    | nothing: its next attempt counts   |
 
 The numbers are settings.
 """
@@ -20,6 +21,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from k8s_manager.backends.base import Attempt
 from k8s_manager.cwl import Tool
 from k8s_manager.settings import Settings
 
@@ -28,6 +30,7 @@ FAIL = "fail"
 AGAIN = "again"
 MORE_MEMORY = "more-memory"
 LOST = "lost"
+REPEATED = "repeated"
 SUPERSEDED = "superseded"
 CANCELLED = "cancelled"
 REUSED = "reused"
@@ -54,25 +57,26 @@ class Verdict:
 
 
 def judge(
-    document: Mapping[str, Any] | None,
+    attempt: Attempt,
     tool: Tool,
     ram_mb: int,
     earlier: Counter[str],
     settings: Settings,
-    gone: str,
 ) -> Verdict:
     """Return what follows from the end of an attempt.
 
     Args:
-        document: Its ``attempt.json``; None when it is gone without a word.
+        attempt: The attempt; without a document it is gone without a word.
         tool: The program that ran.
         ram_mb: Memory that its round had, in MiB.
         earlier: Verdicts on earlier attempts of the same index, by kind.
         settings: The numbers of the table.
-        gone: Why it is gone without a word, as far as that is known.
     """
-    if document is None:
-        return _lost("the step was killed", gone, earlier, settings)
+    if attempt.repeats:
+        return Verdict(REPEATED)
+    if attempt.document is None:
+        return _silent(attempt, tool, ram_mb, earlier, settings)
+    document = attempt.document
     reason, code = document["reason"], document["exit_code"]
     error = document["error"] or {"title": "", "detail": ""}
     if reason == "memory":
@@ -90,6 +94,18 @@ def judge(
     return _fail(error, _UNPROCESSABLE if code in tool.permanent_fail_codes else _INTERNAL)
 
 
+def _silent(
+    attempt: Attempt, tool: Tool, ram_mb: int, earlier: Counter[str], settings: Settings
+) -> Verdict:
+    """Return what follows for an attempt whose runner could not say how it ended."""
+    if attempt.cause == "memory":
+        error = {"title": "memory limit exceeded", "detail": f"{attempt.reason} ({ram_mb} MiB)"}
+        return _out_of_memory(error, tool, ram_mb)
+    if attempt.cause == "time-limit":
+        return _fail({"title": "time limit exceeded", "detail": attempt.reason}, _INTERNAL)
+    return _lost("the step was killed", attempt.reason, earlier, settings)
+
+
 def _out_of_memory(error: Mapping[str, str], tool: Tool, ram_mb: int) -> Verdict:
     more = min(2 * ram_mb, tool.resources.ram_max)
     if more > ram_mb:
@@ -99,7 +115,7 @@ def _out_of_memory(error: Mapping[str, str], tool: Tool, ram_mb: int) -> Verdict
 
 
 def _again(error: Mapping[str, str], earlier: Counter[str], settings: Settings) -> Verdict:
-    tries = earlier[AGAIN]
+    tries = earlier[AGAIN] + earlier[REPEATED]
     if tries < len(settings.retry_delays_s):
         return Verdict(AGAIN, delay_s=settings.retry_delays_s[tries])
     return _fail(

@@ -95,6 +95,16 @@ class Ledger:
         with self._database.read() as connection:
             return [(row.job_id, row.name) for row in connection.execute(query)]
 
+    def not_open(self, names: Iterable[str]) -> list[str]:
+        """Return those of the rounds that nobody waits for: closed, or unknown to this store."""
+        wanted = list(names)
+        if not wanted:
+            return []
+        query = select(_rounds.c.name).where(_rounds.c.open, _rounds.c.name.in_(wanted))
+        with self._database.read() as connection:
+            expected = set(connection.execute(query).scalars())
+        return [name for name in wanted if name not in expected]
+
     def load(self, job_id: str) -> tuple[Job, str | None, History]:
         """Return a job, how it is about to end, and its history."""
         with self._database.read() as connection:

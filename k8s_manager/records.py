@@ -144,12 +144,12 @@ class AttemptRecord:
     attempt: str
     round: int
     verdict: str
-    """``commit``, ``fail``, ``again``, ``more-memory``, ``lost``, ``superseded``, ``cancelled``;
+    """``commit``, ``fail``, ``again``, ``repeated``, ``more-memory``, ``lost``, ``superseded``;
     ``reused``: taken over from a job that this one retries (`document` says from which)."""
     folder: str
     """Location of the attempt's folder (``workspace:jobs/...``); logs lie in it."""
     document: dict[str, Any] | None
-    """Its ``attempt.json``; None when it went without a word."""
+    """Its ``attempt.json``, or what is known of an attempt that went without a word."""
     judged: str
 
 

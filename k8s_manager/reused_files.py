@@ -103,7 +103,9 @@ class _Copy:
         if location.startswith("workspace:"):
             return self._moved(value, self._place(self._workspace.path(location)))
         if _CACHED.fullmatch(location):
-            os.utime(self._workspace.path(location))  # last use: it stays in the cache
+            path = self._workspace.path(location)
+            os.utime(path)  # last use: it stays in the cache...
+            path.stat()  # ...unless it was just being deleted
         else:
             _check_version(self._workspace.path(location), value)
         return dict(value)

@@ -40,6 +40,7 @@ class Rounds:
     def __init__(self, means: Means, job: Job, plan: Plan, history: History) -> None:
         self._means = means
         self._job = job.id
+        self._owner = job.owner
         self._plan = plan
         self._history = history
         self._submitted: set[str] = set()
@@ -159,6 +160,8 @@ class Rounds:
             network=tool.network,
             gpus=tool.gpu.count if tool.gpu else 0,
             image=tool.image,
+            process=step.process.id,
+            owner=self._owner,
         )
         if not round_.task.exists():
             given = self.inputs(step, record.base)

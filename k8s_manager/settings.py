@@ -16,6 +16,8 @@ from typing import Any
 import yaml
 
 from k8s_manager.errors import ConfigError
+from k8s_manager.kubernetes_settings import KubernetesSettings
+from k8s_manager.setting_values import converted
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
@@ -68,8 +70,12 @@ class Settings:
     """CDI_LOCAL_SLOTS: steps that run at once on this machine. Default the number of cores."""
     lease_s: float = 10.0
     """CDI_LEASE_S: seconds a controller may stay silent before another takes over."""
-    poll_s: float = 0.2
-    """CDI_POLL_S: seconds between looks at the store when nothing else wakes the controller."""
+    active_jobs: int = 32
+    """CDI_ACTIVE_JOBS: jobs that share the backend at once. The others are rows of the job store
+    and wait their turn, which costs next to nothing."""
+    poll_s: float = 0.05
+    """CDI_POLL_S: seconds between looks at the store when nothing else wakes the controller. One
+    look reads one number and takes 0.3 ms; it is what a new job waits for."""
     retry_delays_s: tuple[float, ...] = (1.0, 4.0, 16.0)
     """Pauses before another try after exit code 75; their number is the number of tries."""
     max_lost: int = 3
@@ -110,6 +116,8 @@ class Settings:
     """Seconds between looks for what has been kept long enough."""
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     """Datasets that releases are published to, by name."""
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
+    """How steps become Jobs, for the backend ``kubernetes``: the second table."""
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None, config: Path | None = None) -> Settings:
@@ -144,11 +152,13 @@ class Settings:
                 env.get("CDI_WORKSPACE") or manager.get("output_dir") or home / "workspace"
             ).absolute(),
             "datasets": _datasets(manager.get("datasets") or {}),
+            "kubernetes": KubernetesSettings.load(manager.get("kubernetes"), env),
         }
         for item in fields(cls):
-            given = env.get(f"CDI_{item.name.upper()}") or manager.get(item.name)
+            variable = f"CDI_{item.name.upper()}"
+            given = env.get(variable) or manager.get(item.name)
             if item.name not in values and given is not None and given != "":
-                values[item.name] = _convert(item.name, str(item.type), given)
+                values[item.name] = converted(variable, str(item.type), given)
         settings = cls(**values)
         if settings.backend not in ("local", "kubernetes"):
             raise ConfigError(f"CDI_BACKEND is {settings.backend!r}; expected local or kubernetes")
@@ -231,25 +241,6 @@ def _datasets(given: Mapping[str, Any]) -> dict[str, Dataset]:
             title=dict(entry.get("title") or {}),
         )
     return datasets
-
-
-def _convert(name: str, kind: str, given: Any) -> Any:
-    try:
-        if kind.startswith("tuple[str"):
-            return tuple(given.split(",") if isinstance(given, str) else given)
-        if kind.startswith("tuple[float"):
-            parts = given.split(",") if isinstance(given, str) else given
-            return tuple(float(part) for part in parts)
-        if kind == "bool":
-            return {"1": True, "true": True, "0": False, "false": False}[str(given).lower()]
-        for start, convert in (("int", int), ("float", float), ("Path", Path)):
-            if kind.startswith(start):
-                return convert(given)
-        return str(given)
-    except (KeyError, TypeError, ValueError) as error:
-        raise ConfigError(
-            f"setting {name} (CDI_{name.upper()}) is {given!r}; expected {kind}"
-        ) from error
 
 
 def _link_host(host: str) -> str:

@@ -39,6 +39,7 @@ from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # every step starts with these imports: typing costs 5 ms
+    from collections.abc import Mapping
     from typing import Any
 
 VERSION = 1
@@ -138,7 +139,7 @@ def main(argv: list[str] | None = None) -> int:
         attempt.document["outputs"] = {}
     _remove(attempt.folder / "tmp")
     _finish(attempt)
-    return _exit_code(attempt.document)
+    return exit_code(attempt.document)
 
 
 class Log:
@@ -704,7 +705,8 @@ def _sync(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _exit_code(document: dict[str, Any]) -> int:
+def exit_code(document: Mapping[str, Any]) -> int:
+    """Return the code that the runner ends with: what Kubernetes knows of an attempt."""
     if document["error"] is None:
         return 0
     if document["reason"] == "cancelled":

@@ -40,7 +40,7 @@ def document_of(folder: Path) -> dict[str, Any] | None:
     """Return what the runner wrote; None when it wrote nothing, or what is there is not its."""
     try:
         document = json.loads((folder / "attempt.json").read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
     valid = isinstance(document, dict) and set(document) >= _EXPECTED
     return document if valid else None

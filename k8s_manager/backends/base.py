@@ -38,6 +38,10 @@ class Round:
     network: bool = False
     gpus: int = 0
     image: str | None = None
+    process: str = ""
+    """Id of the step's process."""
+    owner: str = "local"
+    """Whose job it is: owners take turns where there is not room for all."""
 
     @property
     def name(self) -> str:
@@ -69,6 +73,13 @@ class Attempt:
     """``attempt.json``, when ended."""
     reason: str = ""
     """Why it is gone, as a sentence, as far as that is known."""
+    cause: str = ""
+    """Why it is gone, as a word, where that matters for what follows: ``memory``,
+    ``time-limit``."""
+    repeats: bool = False
+    """The backend itself starts this index again, within the same round."""
+    image: str | None = None
+    """The image that ran, by digest."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,9 @@ class Observation:
     """All rounds that a backend knows of, by name."""
 
     rounds: Mapping[str, RoundState] = field(default_factory=dict)
+    strays: tuple[str, ...] = ()
+    """Names of rounds that exist but were not submitted to this backend object: another
+    controller's, or come back with a restored cluster."""
 
 
 class Backend(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from k8s_manager.backends.base import Backend
 from k8s_manager.backends.local import LocalBackend
-from k8s_manager.errors import ConfigError
 from k8s_manager.settings import Settings
 
 
@@ -12,10 +11,10 @@ def chosen_backend(settings: Settings) -> Backend:
     """Return the backend that ``CDI_BACKEND`` names.
 
     Raises:
-        ConfigError: There is none of that name in this version.
+        ConfigError: The cluster cannot be reached as configured.
     """
     if settings.backend == "local":
         return LocalBackend(settings)
-    raise ConfigError(
-        f"CDI_BACKEND is {settings.backend!r}, which this version does not have; use local"
-    )
+    from k8s_manager.backends.kubernetes import KubernetesBackend  # 50 MB of client, where wanted
+
+    return KubernetesBackend(settings)

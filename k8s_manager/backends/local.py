@@ -17,6 +17,7 @@ import signal
 import socket
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ from k8s_manager.backends.attempt_folder import (
     runner_pid,
 )
 from k8s_manager.backends.base import Attempt, Observation, Round, RoundState, Waiting
+from k8s_manager.backends.environment import program_environment
 from k8s_manager.backends.local_code import local_code
 from k8s_manager.settings import Settings
 
@@ -48,10 +50,6 @@ _RUNNER = (
 )
 """Imported, not run as a script: a script is compiled anew every time, which takes 20 ms."""
 _KILL_AFTER_S = step_runner.GRACE_S + 3.0
-_NETWORK_VARIABLES = (
-    "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy",
-    "SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE",
-)  # fmt: skip
 
 
 @dataclass
@@ -206,7 +204,7 @@ class LocalBackend:
                     yield run
 
     def _start_pending(self) -> None:
-        """Start what there is room for, the rounds with least running first."""
+        """Start what there is room for: owners with least running first, then their rounds."""
         while True:
             waiting = [submitted for submitted in self._rounds.values() if submitted.pending]
             if not waiting:
@@ -215,7 +213,9 @@ class LocalBackend:
             running = list(self._running())
             cores = sum(run.round.cores for run in running)
             ram = sum(run.round.ram_mb for run in running)
-            waiting.sort(key=lambda item: sum(run.seen is None for run in _runs(item)))
+            of_owner = Counter(run.round.owner for run in running)
+            of_round = Counter(run.round.name for run in running)
+            waiting.sort(key=lambda item: (of_owner[item.round.owner], of_round[item.round.name]))
             fitting = (
                 item
                 for item in waiting
@@ -372,18 +372,9 @@ def _forget_pidfd(run: _Run) -> None:
 
 
 def _environment(round_: Round) -> dict[str, str]:
-    """Return what runner and program see of this process's environment: nothing secret."""
     own = Path(sys.executable).parent
-    threads = str(max(1, int(round_.cores)))
-    environment = {
-        "PATH": f"{own}:{os.environ.get('PATH', '/usr/local/bin:/usr/bin:/bin')}",
-        "LANG": "C.UTF-8",
-        "GDAL_NUM_THREADS": threads,
-        "OMP_NUM_THREADS": threads,
-        "OPENBLAS_NUM_THREADS": threads,
-    }
-    names = ("CDI_DEBUG", *(_NETWORK_VARIABLES if round_.network else ()))
-    return environment | {name: os.environ[name] for name in names if name in os.environ}
+    path = f"{own}:{os.environ.get('PATH', '/usr/local/bin:/usr/bin:/bin')}"
+    return {"PATH": path, **program_environment(round_)}
 
 
 def _physical_ram_mb() -> int:

@@ -4,14 +4,15 @@
 origin had. A file is written beside its place, flushed, checked and only then renamed. One lock
 file per origin keeps two jobs from fetching the same thing.
 
-Whoever makes room here (``cdi cache prune``, the controller) holds ``prune.lock`` alone while it
-deletes a file, and deletes none whose time of change says that it was used since the oldest job
-that runs was accepted. So every use sets that time while holding the lock together with others.
+Somebody may make room here meanwhile (``cdi cache prune``, the controller): files go whose time of
+change says that they were not used since the oldest job that runs was accepted. So every use sets
+that time first and looks then whether the file is there. Whoever deletes moves the file aside,
+looks at the time and puts back one that was used. This needs no lock between machines, which some
+sandboxes do not have.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -76,13 +77,16 @@ class Cache:
         if not record or any(record.get(key) != value for key, value in expected.items()):
             return None
         path = self._object(record["sha256"])
-        with self._nothing_deleted():
-            if not path.is_file() or path.stat().st_size != record["size"]:
-                return None
-            if self._verify and digest_of(path) != record["sha256"]:
-                path.unlink(missing_ok=True)
-                return None
+        try:
             os.utime(path)
+            whole = path.stat().st_size == record["size"]
+            sound = whole and (not self._verify or digest_of(path) == record["sha256"])
+        except FileNotFoundError:
+            return None
+        if not sound:
+            if whole:
+                path.unlink(missing_ok=True)
+            return None
         return Stored(path, record["sha256"], record["size"])
 
     def about(self, origin: str) -> dict[str, Any]:
@@ -112,10 +116,9 @@ class Cache:
         path.parent.mkdir(exist_ok=True)
         partial.chmod(0o444)
         stored = Stored(path, sha256, size)
-        with self._nothing_deleted():
-            partial.replace(path)
-            os.utime(path)
-            self.remember(origin, stored, **details)
+        os.utime(partial)
+        partial.replace(path)
+        self.remember(origin, stored, **details)
         return stored
 
     def copy(self, path: Path, check: Callable[[Path], object]) -> Stored:
@@ -148,17 +151,6 @@ class Cache:
             stored = Stored(path, digest_of(path), version["size"], in_place=True)
             self.remember(origin, stored, **version)
             return stored
-
-    @contextmanager
-    def _nothing_deleted(self) -> Iterator[None]:
-        """Keep whoever makes room in the cache waiting meanwhile."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        descriptor = os.open(self._root / "prune.lock", flags, 0o666)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            yield
-        finally:
-            os.close(descriptor)
 
     def _record(self, origin: str) -> Path:
         name = hashlib.sha256(origin.encode()).hexdigest()

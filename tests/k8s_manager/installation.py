@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from k8s_manager.backends.base import Backend
 from k8s_manager.backends.local import LocalBackend
 from k8s_manager.controller import Controller
 from k8s_manager.cwl import Process, load_process
@@ -26,6 +27,7 @@ class Installation:
 
     settings: Settings
     store: Store
+    backend: Callable[[Settings], Backend] = LocalBackend
 
     @classmethod
     def at(cls, home: Path, template: Path | None = None, **changes: Any) -> Installation:
@@ -49,17 +51,28 @@ class Installation:
             shutil.copyfile(template, home / "cdi.db")
         return cls(settings, open_store(settings.database_url, settings.workspace))
 
+    def on(self, backend: Callable[[Settings], Backend]) -> Installation:
+        """Return the same installation with another backend."""
+        return replace(self, backend=backend)
+
     @property
     def workspace(self) -> Workspace:
         return Workspace(self.settings.workspace)
 
     def controller(self) -> Controller:
-        return Controller(self.settings, self.store, LocalBackend(self.settings))
+        return Controller(self.settings, self.store, self.backend(self.settings))
 
-    def submit(self, name: str, values: Mapping[str, Any]) -> Job:
+    def narrow(self, places: int) -> Installation:
+        """Return the same installation with room for so many steps at once."""
+        kubernetes = replace(self.settings.kubernetes, max_pods=places)
+        settings = replace(self.settings, local_slots=places, kubernetes=kubernetes)
+        return replace(self, settings=settings)
+
+    def submit(self, name: str, values: Mapping[str, Any], owner: str = "local") -> Job:
         process = process_of(name)
+        request = {"values": dict(values)}
         return self.store.create_job(
-            NewJob(process.id, process.version, process.to_json(), {"values": dict(values)})
+            NewJob(process.id, process.version, process.to_json(), request, owner)
         )
 
     def run(self, name: str, values: Mapping[str, Any]) -> Job:

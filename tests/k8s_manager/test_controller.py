@@ -339,16 +339,14 @@ def test_a_job_whose_record_makes_no_sense_fails_alone(installation: Installatio
 
 
 def test_jobs_beyond_the_limit_say_that_they_wait(
-    installation: Installation, monkeypatch: Any
+    installation: Installation,
 ) -> None:
-    from k8s_manager import controller as module
-
-    monkeypatch.setattr(module, "ACTIVE_JOBS", 1)
+    installation.settings = dataclasses.replace(installation.settings, active_jobs=1)
     jobs = [installation.submit("python", {"code": WRITE}) for _ in range(2)]
     controller = installation.controller()
     controller.step()
     waiting = installation.store.job(jobs[1].id)
-    assert waiting.message == "waiting: queue: 32 earlier jobs go first"
+    assert waiting.message == "waiting: queue: 1 earlier jobs go first"
     assert controller.run_until(jobs[1].id).outcome == "successful"
     controller.dispose()
 

@@ -89,18 +89,43 @@ def test_content_fetched_anew_from_elsewhere_stays(
     assert stored.path.read_text() == "a" * 100
 
 
-def test_nothing_is_deleted_while_a_stage_looks_it_up(
-    stage: Cache, cache: InputCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_a_file_used_in_the_moment_of_its_deletion_is_there(
+    stage: Cache,
+    cache: InputCache,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    moment: str,
 ) -> None:
-    from k8s_manager import input_cache
-
-    monkeypatch.setattr(input_cache, "PATIENCE_S", 0.1)
     put(stage, tmp_path / "in", "a")
     (item,) = cache.objects()
-    with stage._nothing_deleted():
-        assert not cache.delete(item)
-    assert cache.delete(item)
-    assert not item.path.exists()
+    real, used = Path.rename, []
+
+    def rename(self: Path, target: Path) -> Path:
+        monkeypatch.setattr(Path, "rename", real)
+        if moment == "before":
+            used.append(stage.copy(tmp_path / "in" / "a.tif", fine))
+        moved = real(self, target)
+        if moment == "after":
+            used.append(stage.copy(tmp_path / "in" / "a.tif", fine))
+        return moved
+
+    monkeypatch.setattr(Path, "rename", rename)
+    deleted = cache.delete(item)
+    assert deleted == (moment == "after")  # the stage found nothing and fetched it again
+    assert used[0].path.read_text() == "a" * 100
+
+
+def test_what_a_killed_one_left_aside_is_put_back(
+    stage: Cache, cache: InputCache, tmp_path: Path
+) -> None:
+    stored = put(stage, tmp_path / "in", "a", days_ago=0)
+    aside = tmp_path / "home" / "workspace" / "cache" / "aside" / stored.sha256
+    aside.parent.mkdir()
+    stored.path.rename(aside)
+    cache.prune(free())
+    assert stored.path.exists()
+    assert not aside.exists()
 
 
 def test_stages_and_pruning_at_once_lose_nothing(

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from k8s_manager import judge
+from k8s_manager.backends import base
+from k8s_manager.backends.base import Attempt
 from k8s_manager.cwl import Tool
 from k8s_manager.cwl_model import Resources
 from k8s_manager.settings import Settings
@@ -28,7 +30,11 @@ def end(code: int | None = 0, reason: str | None = None, signal: int | None = No
 
 def verdict(document: Any, ram_mb: int = 100, **earlier: int) -> judge.Verdict:
     counts = Counter({name.replace("_", "-"): number for name, number in earlier.items()})
-    return judge.judge(document, TOOL, ram_mb, counts, SETTINGS, "it vanished")
+    return judge.judge(attempt(document, reason="it vanished"), TOOL, ram_mb, counts, SETTINGS)
+
+
+def attempt(document: Any, **changes: Any) -> Attempt:
+    return Attempt("r", 0, "a", Path("a"), base.ENDED, document, **changes)
 
 
 def test_a_good_end_is_committed() -> None:
@@ -80,7 +86,28 @@ def test_other_kinds_of_failure_do_not_count() -> None:
 
 def test_a_tool_names_its_own_codes() -> None:
     tool = Tool(permanent_fail_codes=(3,), temporary_fail_codes=(4,))
-    kinds = [judge.judge(end(code), tool, 100, Counter(), SETTINGS, "") for code in (3, 4, 65, 75)]
+    kinds = [
+        judge.judge(attempt(end(code)), tool, 100, Counter(), SETTINGS) for code in (3, 4, 65, 75)
+    ]
     assert [(item.kind, (item.problem or {}).get("status")) for item in kinds] == [
         ("fail", 422), ("again", None), ("fail", 500), ("fail", 500),
     ]  # fmt: skip
+
+
+def test_what_the_backend_repeats_itself_needs_nothing_and_counts_as_a_try() -> None:
+    again = judge.judge(attempt(end(75), repeats=True), TOOL, 100, Counter(), SETTINGS)
+    assert again.kind == judge.REPEATED
+    assert verdict(end(75), repeated=3).kind == judge.FAIL
+
+
+def test_what_the_kernel_killed_for_lack_of_memory_gets_more() -> None:
+    killed = attempt(None, cause="memory", reason="the kernel killed it")
+    assert judge.judge(killed, TOOL, 100, Counter(), SETTINGS).ram_mb == 200
+    last = judge.judge(killed, TOOL, 350, Counter(), SETTINGS)
+    assert last.kind == judge.FAIL
+    assert "ramMax" in (last.problem or {})["detail"]
+
+
+def test_a_pod_that_kubernetes_ended_after_its_time_fails() -> None:
+    late = attempt(None, cause="time-limit", reason="it was not over")
+    assert judge.judge(late, TOOL, 100, Counter(), SETTINGS).kind == judge.FAIL

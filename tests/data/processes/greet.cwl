@@ -5,6 +5,7 @@ id: greet
 label: Greet somebody
 doc: Writes a greeting after a pause; small enough to test everything around it.
 s:softwareVersion: "1.0.0"
+hints: {DockerRequirement: {dockerPull: "cdi/test:1"}}
 baseCommand: [python, -c]
 arguments:
   - position: 0

@@ -3,6 +3,7 @@ class: CommandLineTool
 $namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/"}
 id: in-place
 label: Names a file of a source without copying it
+hints: {DockerRequirement: {dockerPull: "cdi/test:1"}}
 baseCommand: [python, -c]
 arguments:
   - valueFrom: |-

@@ -3,6 +3,7 @@ class: CommandLineTool
 id: python
 label: Runs the Python code that it is given
 doc: For tests of what follows when a program does this or that.
+hints: {DockerRequirement: {dockerPull: "cdi/test:1"}}
 baseCommand: [python, -c]
 requirements:
   ResourceRequirement: {coresMin: 1, ramMin: 64, ramMax: 128}

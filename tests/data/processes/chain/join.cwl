@@ -2,6 +2,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 id: join
 label: Adds up the numbers in the files beside it
+hints: {DockerRequirement: {dockerPull: "cdi/test:1"}}
 baseCommand: [python, -c]
 requirements:
   InitialWorkDirRequirement: {listing: [$(inputs.squares)]}

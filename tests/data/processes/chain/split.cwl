@@ -2,6 +2,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 id: split
 label: Makes as many parts as it is told to
+hints: {DockerRequirement: {dockerPull: "cdi/test:1"}}
 baseCommand: [python, -c]
 arguments:
   - valueFrom: |-

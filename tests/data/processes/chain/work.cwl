@@ -2,6 +2,7 @@ cwlVersion: v1.2
 class: CommandLineTool
 id: work
 label: Squares the number of a part, after doing what it is told to do
+hints: {DockerRequirement: {dockerPull: "cdi/test:1"}}
 baseCommand: [python, -c]
 arguments:
   - valueFrom: |-

@@ -6,6 +6,7 @@ label: Greet somebody
 s:alternateName: Jemanden grüßen
 doc: Writes a greeting. The smallest process there is.
 s:softwareVersion: "1.0.0"
+hints: {DockerRequirement: {dockerPull: "cdi/test:1"}}
 baseCommand: [python, -c, "import sys; print(f'Hello, {sys.argv[1]}!')"]
 requirements:
   ResourceRequirement: {coresMin: 1, ramMin: 64, ramMax: 128}

@@ -3,6 +3,7 @@ class: CommandLineTool
 $namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/"}
 id: release
 label: Adds a name to the names of the previous release
+hints: {DockerRequirement: {dockerPull: "cdi/test:1"}}
 baseCommand: [python, -c]
 arguments:
   - valueFrom: |-

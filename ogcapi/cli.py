@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -26,9 +25,10 @@ from k8s_manager.registry import Registry
 from k8s_manager.settings import Settings, read_config
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
-from ogcapi import log_printing, overview
+from ogcapi import cache_commands, log_printing, overview
+from ogcapi.job_commands import retry_job, see_through
 from ogcapi.metadata import check_metadata
-from ogcapi.watch import watch
+from ogcapi.terminal import ERR, OUT, Config, complain
 
 app = typer.Typer(
     name="cdi",
@@ -38,20 +38,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 jobs_app = typer.Typer(
-    help="List, show and dismiss jobs; print their logs.", invoke_without_command=True
+    help="List, show, dismiss and retry jobs; print their logs.", invoke_without_command=True
 )
 app.add_typer(jobs_app, name="jobs")
 datasets_app = typer.Typer(
     help="Show the current releases; roll one back.", invoke_without_command=True
 )
 app.add_typer(datasets_app, name="datasets")
-OUT = Console()
-ERR = Console(stderr=True)
-
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="Configuration file (CDI_CONFIG).", dir_okay=False),
-]
+app.add_typer(cache_commands.app, name="cache")
+jobs_app.command("retry")(retry_job)
 
 
 @app.command()
@@ -83,14 +78,7 @@ def run(
         return
     job = store.create_job(new)
     OUT.print(f"Job [bold]{job.id}[/bold] of process [bold]{process}[/bold]")
-    job, interrupted = watch(Controller(settings, store, chosen_backend(settings)), store, job, OUT)
-    if job.status != "successful":
-        error = job.error or {}
-        _complain(f"{job.status}: {error.get('title') or job.message or 'no reason was recorded'}")
-        if error.get("detail"):
-            ERR.print(str(error["detail"]), markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(130 if interrupted else 1)
-    overview.show_results(OUT, store, Workspace(settings.workspace), job)
+    see_through(settings, store, job)
 
 
 @app.command()
@@ -255,19 +243,15 @@ def main() -> None:
             ERR.print(sentence, markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(2) from error
     except CdiError as error:
-        _complain(str(error))
+        complain(str(error))
         raise SystemExit(2) from error
     except BrokenPipeError:  # the reader of a pipe, such as head, has what it wanted
         sys.stdout = None  # nothing is left to flush
         raise SystemExit(141) from None
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        _complain(f"{place}{error.strerror or error}")
+        complain(f"{place}{error.strerror or error}")
         raise SystemExit(1) from error
-
-
-def _complain(sentence: str) -> None:
-    ERR.print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _settings(config: Path | None) -> Settings:

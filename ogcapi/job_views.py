@@ -56,7 +56,7 @@ def job_status(job_id: str) -> Response:
             document=document,
             error=job.error,
             **attempt_views.for_page(service, job),
-            links=results.links(service, job) if job.status == "successful" else [],
+            links=results.links(service, job) if document["status"] == "successful" else [],
         )
     answer = reply(document)
     if job.status not in FINAL:

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from prometheus_client import generate_latest
 
-from k8s_manager import schema
+from k8s_manager import queue, schema
 from k8s_manager.errors import LeaseLost
 from k8s_manager.lease import Lease
 from k8s_manager.ledger import Ledger
-from k8s_manager.records import JobFilter
+from k8s_manager.records import JobFilter, NewJob
+from k8s_manager.store_metrics import registry_of
 from tests.k8s_manager.installation import Installation
 
 
@@ -104,3 +106,23 @@ def test_a_stale_controller_can_write_nothing(on_postgresql: Installation) -> No
         Ledger(database, first).finish(job.id, "failed", "x")
     assert on_postgresql.store.job(job.id) == job
     assert Ledger(database, second).finish(job.id, "failed", "x")
+
+
+def test_the_queue_and_the_numbers_are_the_same(on_postgresql: Installation) -> None:
+    store = on_postgresql.store
+    registry = registry_of(store.database)
+    on_postgresql.run("chain", {"count": 2})
+    on_postgresql.run("python", {"code": "import sys; sys.exit(65)"})
+    ids = [store.create_job(NewJob("p", "1", {}, {}, owner=owner)).id for owner in "aab"]
+    with store.database.read() as connection:
+        assert queue.next_jobs(connection, 3) == [ids[0], ids[2], ids[1]]
+        assert queue.queue_position(connection, ids[1]) == queue.Place(3, 3)
+    for text in (generate_latest(registry), generate_latest(registry_of(store.database))):
+        lines = text.decode().splitlines()
+        assert 'cdi_jobs{status="accepted"} 3.0' in lines
+        assert "cdi_queue_jobs 3.0" in lines
+        assert 'cdi_step_duration_seconds_count{process="chain",step="work"} 1.0' in lines
+        ended = [line for line in lines if line.startswith("cdi_attempts_total")]
+        assert len(ended) == 4
+        labels = '{process="python",reason="exit-65",step="python",verdict="fail"}'
+        assert f"cdi_attempts_total{labels} 1.0" in ended

@@ -1,4 +1,9 @@
-"""Bringing a job store up to date, once, even when several processes start at the same moment."""
+"""Bringing a job store up to date, once, even when several processes start at the same moment.
+
+A newer store is right for an older program: while an installation is brought up to date both run,
+and it can be taken back without restoring the database. So migrations only add what the version
+before can leave alone; what is not needed any more goes one version later.
+"""
 
 from __future__ import annotations
 
@@ -12,79 +17,50 @@ from k8s_manager import schema
 from k8s_manager.database import Database
 from k8s_manager.errors import StoreError
 
-_ADVISORY_LOCK = 0x6364692D6E7277  # any number that nobody else takes: "cdi-nrw"
-
-
 AGAIN_S = 1.0
-"""Seconds between looks at a database that is not ready."""
-
-
-class NotReady(StoreError):  # noqa: N818  it is expected to pass
-    """The tables are of an older version than this program's."""
-
-
-class TooNew(StoreError):  # noqa: N818  named like its opposite
-    """The tables are of a newer version than this program's, which cannot go back."""
+"""Seconds between looks at a store that is not ready."""
+_ADVISORY_LOCK = 0x6364692D6E7277  # any number that nobody else takes: "cdi-nrw"
 
 
 def upgrade(database: Database) -> None:
     """Run the migrations that `database` lacks, all in one transaction.
 
     Raises:
-        TooNew: A newer version of this program has migrated it already.
-        StoreError: The database cannot be used now.
-    """
-    if is_current(database):
-        return
-    with database.write() as connection:
-        if database.dialect == "postgresql":
-            connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
-        if _revision(connection) != schema.HEAD:
-            _run(connection)
-
-
-def is_current(database: Database) -> bool:
-    """Tell whether the tables are of this program's version.
-
-    Raises:
-        TooNew: They are newer.
         StoreError: The database cannot be used now.
     """
     with database.read() as connection:
-        found = _revision(connection)
-    if found is not None and found > schema.HEAD:
-        raise TooNew(
-            f"the job store has tables of version {found}, this program knows only "
-            f"{schema.HEAD}: run the newer program, or restore the backup from before the upgrade"
-        )
-    return found == schema.HEAD
+        if _has_all(_revision(connection)):
+            return
+    with database.write() as connection:
+        if database.dialect == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = 0"))  # others may take their time
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
+        if not _has_all(_revision(connection)):
+            _run(connection)
 
 
-def await_ready(
-    database: Database, *, migrate: bool, wait_s: float, say: Callable[[str], None]
+def await_upgrade(
+    database: Database, *, upgrading: bool, wait_s: float, say: Callable[[str], None]
 ) -> None:
-    """Return when the tables are up to date, trying again for `wait_s` seconds.
+    """Return when the store is up to date, looking again for `wait_s` seconds.
 
     Args:
         database: The job store.
-        migrate: Bring the tables up to date; otherwise wait until another process has done it.
-        wait_s: How long a database that is not there yet, or not migrated, is waited for.
-        say: Told once what is waited for, and again when that changes.
+        upgrading: Bring it up to date; otherwise wait until another process has done so.
+        wait_s: How long to wait for a database that is away, or for that other process.
+        say: Told what is waited for, once for each reason.
 
     Raises:
-        TooNew: The tables are of a newer version, which no waiting changes.
-        StoreError: The time is over; it says what was missing last.
+        StoreError: The time is over; it says what was wrong last.
     """
     until, said = time.monotonic() + wait_s, ""
     while True:
         try:
-            if migrate:
-                return upgrade(database)
-            if is_current(database):
-                return None
-            raise NotReady("the tables of the job store are not up to date; run `cdi migrate`")
-        except TooNew:
-            raise
+            if upgrading:
+                upgrade(database)
+            if missing := missing_revision(database):
+                raise StoreError(f"the job store is not up to date: {missing}")
+            return
         except StoreError as error:
             if time.monotonic() >= until:
                 raise
@@ -92,6 +68,26 @@ def await_ready(
                 said = str(error)
                 say(f"waiting: {said}")
         time.sleep(AGAIN_S)
+
+
+def missing_revision(database: Database) -> str | None:
+    """Return what is wrong with a store whose tables are older than this version needs.
+
+    Raises:
+        StoreError: The database cannot be used now.
+    """
+    with database.read() as connection:
+        found = _revision(connection)
+    if _has_all(found):
+        return None
+    return (
+        f"its tables are of revision {found or 'none'}, this version needs {schema.HEAD}; "
+        "`cdi migrate` brings it up to date"
+    )
+
+
+def _has_all(revision: str | None) -> bool:
+    return revision is not None and revision >= schema.HEAD
 
 
 def _revision(connection: Connection) -> str | None:

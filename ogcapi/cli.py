@@ -133,6 +133,28 @@ def controller(config: Config = None) -> None:
 
 
 @app.command()
+def migrate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; succeed once it has been done.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for the database, or for who migrates it.", min=0)
+    ] = 0.0,
+    config: Config = None,
+) -> None:
+    """Bring the tables of the job store up to date; harmless when they are."""
+    from k8s_manager.migrations.upgrade import await_upgrade
+
+    store = Store(_settings(config).database_url)
+
+    def say(line: str) -> None:
+        OUT.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    await_upgrade(store.database, upgrading=not check, wait_s=wait, say=say)
+    say("The tables of the job store are up to date.")
+
+
+@app.command()
 def processes(
     process: Annotated[str | None, typer.Argument(help="Show one process in full.")] = None,
     config: Config = None,

@@ -35,6 +35,8 @@ class Dataset:
     """Ids of the processes whose releases may become current."""
     title: Mapping[str, str] = field(default_factory=dict)
     """Title by language (``en``, ``de``)."""
+    note: Mapping[str, str] = field(default_factory=dict)
+    """What a reader must know about it, by language: shown with its collections and on pages."""
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,9 @@ def _datasets(given: Mapping[str, Any]) -> dict[str, Dataset]:
                 f"dataset name {name!r}: expected lower case letters, digits and hyphens"
             )
         if not isinstance(entry, Mapping) or "crs" not in entry or not entry.get("writers"):
-            raise ConfigError(f"dataset {name}: expected crs, writers and optionally area, title")
+            raise ConfigError(
+                f"dataset {name}: expected crs, writers and optionally area, title, note"
+            )
         area = entry.get("area")
         if area is not None and len(area) != 4:
             raise ConfigError(f"dataset {name}: area must be left, bottom, right, top")
@@ -253,6 +257,7 @@ def _datasets(given: Mapping[str, Any]) -> dict[str, Dataset]:
             crs=str(entry["crs"]),
             writers=tuple(entry["writers"]),
             title=dict(entry.get("title") or {}),
+            note=dict(entry.get("note") or {}),
         )
     return datasets
 

@@ -117,14 +117,14 @@ def test_a_server_that_cannot_start_says_why(
     assert sentence in error
 
 
-def test_a_job_is_listed_with_its_whole_id_in_a_narrow_pipe(tmp_path: Path) -> None:
+def test_a_job_is_listed_with_whole_id_and_status_in_a_narrow_pipe(tmp_path: Path) -> None:
     (tmp_path / "inputs.json").write_text('{"name": "[/bold] Ada"}', encoding="utf-8")
     code, out, error = cdi(tmp_path, "run", "greet", "--inputs", "inputs.json")
     assert code == 0, error
     job = re.search(r"Job ([0-9a-f]{32})", out)
     assert job is not None
     listed = cdi(tmp_path, "jobs", COLUMNS="60")[1]
-    assert job[1] in listed
+    assert f"{job[1]}  successful" in listed
     assert cdi(tmp_path, "jobs", "show", job[1])[0] == 0
 
 

@@ -7,6 +7,7 @@ CdiError
 ├── InvalidInputs          an execute request breaks the process description
 ├── UnknownDataset         no dataset of that name is configured, or it has no such release
 ├── NoSuchJob              no record of that id
+├── NoSuchLog              the job has no such step, index or attempt
 ├── JobGone                the job's results were removed, or it was dismissed
 │   └── FilesExpired       its files were deleted because of their age
 ├── NotRetryable           the job cannot be tried again in the state that it is in
@@ -44,6 +45,10 @@ class UnknownDataset(CdiError):  # noqa: N818
 
 class NoSuchJob(CdiError):  # noqa: N818
     """No job record of that id."""
+
+
+class NoSuchLog(CdiError):  # noqa: N818
+    """The job has no such step, index or attempt."""
 
 
 class JobGone(CdiError):  # noqa: N818

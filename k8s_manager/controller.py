@@ -101,7 +101,7 @@ class Controller:
                     controller_metrics.observed(observation)
                     self._look(observation)
                     self._advance(observation)
-                self._retention.tend()
+                    self._retention.tend()
         except LeaseLost:
             log.warning("another controller has taken over")
             self._let_go()
@@ -193,9 +193,10 @@ class Controller:
     def _adopt(self, job_id: str) -> None:
         try:
             self._executions[job_id] = Execution(self._means, *self._ledger.load(job_id))
-        except CdiError as error:
-            if isinstance(error, (StoreError, LeaseLost)):
-                raise
+        except (StoreError, LeaseLost):
+            raise
+        except Exception as error:  # a record that makes no sense must not hold up the others
+            log.exception("job %s cannot be read", job_id)
             problem = {"title": "the job cannot be read", "detail": str(error), "status": 500}
             self._ledger.abandon(job_id, problem)
 

@@ -35,6 +35,8 @@ class Dataset:
     """Ids of the processes whose releases may become current."""
     title: Mapping[str, str] = field(default_factory=dict)
     """Title by language (``en``, ``de``)."""
+    note: Mapping[str, str] = field(default_factory=dict)
+    """What a reader must know about it, by language: shown with its collections and on pages."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,16 @@ class Settings:
     """Largest coverage answer in cells (all bands); beyond it 413 with the scale that fits."""
     input_hosts: tuple[str, ...] = ()
     """Hosts from which inputs may be fetched by reference. None by default."""
+    metrics: str = "loopback"
+    """CDI_METRICS: who may read ``/metrics`` of the web server: ``loopback`` (this machine, unless
+    a proxy passes the request on), ``anyone`` (for a cluster with network policies) or ``off``."""
+    metrics_host: str = "127.0.0.1"
+    """CDI_METRICS_HOST: address at which a controller answers ``/metrics`` and ``/healthz``."""
+    metrics_port: int = 0
+    """CDI_METRICS_PORT: port of the same. Default 0, which means that it does not listen."""
+    health_limit_s: float = 60.0
+    """CDI_HEALTH_LIMIT_S: seconds after which a controller whose loop stands still is not healthy.
+    A look at 2,000 records takes less than one; a store that is away holds it up for some 15."""
     keep_workspace_days: float = 30.0
     """Days for which inputs and outputs of successful jobs are kept; 0 keeps them for ever. A month
     to fetch results in; what was published is a release and not concerned."""
@@ -114,16 +126,6 @@ class Settings:
     on whole districts wants more, or downloads them again and again. 0 sets no limit."""
     tidy_s: float = 60.0
     """Seconds between looks for what has been kept long enough."""
-    metrics: str = "loopback"
-    """CDI_METRICS: who may read ``/metrics`` of the web server: ``loopback`` (this machine, unless
-    a proxy passes the request on), ``anyone`` (for a cluster with network policies) or ``off``."""
-    metrics_host: str = "127.0.0.1"
-    """CDI_METRICS_HOST: address at which a controller answers ``/metrics`` and ``/healthz``."""
-    metrics_port: int = 0
-    """CDI_METRICS_PORT: port of the same. Default 0, which means that it does not listen."""
-    health_limit_s: float = 60.0
-    """CDI_HEALTH_LIMIT_S: seconds after which a controller whose loop stands still is not healthy.
-    A look at 2,000 records takes less than one; a store that is away holds it up for some 15."""
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     """Datasets that releases are published to, by name."""
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
@@ -243,7 +245,9 @@ def _datasets(given: Mapping[str, Any]) -> dict[str, Dataset]:
                 f"dataset name {name!r}: expected lower case letters, digits and hyphens"
             )
         if not isinstance(entry, Mapping) or "crs" not in entry or not entry.get("writers"):
-            raise ConfigError(f"dataset {name}: expected crs, writers and optionally area, title")
+            raise ConfigError(
+                f"dataset {name}: expected crs, writers and optionally area, title, note"
+            )
         area = entry.get("area")
         if area is not None and len(area) != 4:
             raise ConfigError(f"dataset {name}: area must be left, bottom, right, top")
@@ -253,6 +257,7 @@ def _datasets(given: Mapping[str, Any]) -> dict[str, Dataset]:
             crs=str(entry["crs"]),
             writers=tuple(entry["writers"]),
             title=dict(entry.get("title") or {}),
+            note=dict(entry.get("note") or {}),
         )
     return datasets
 

@@ -133,6 +133,28 @@ def controller(config: Config = None) -> None:
 
 
 @app.command()
+def migrate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; succeed once it has been done.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for the database, or for who migrates it.", min=0)
+    ] = 0.0,
+    config: Config = None,
+) -> None:
+    """Bring the tables of the job store up to date; harmless when they are."""
+    from k8s_manager.migrations.upgrade import await_upgrade
+
+    store = Store(_settings(config).database_url)
+
+    def say(line: str) -> None:
+        OUT.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    await_upgrade(store.database, upgrading=not check, wait_s=wait, say=say)
+    say("The tables of the job store are up to date.")
+
+
+@app.command()
 def processes(
     process: Annotated[str | None, typer.Argument(help="Show one process in full.")] = None,
     config: Config = None,
@@ -159,14 +181,16 @@ def jobs(
         return
     store = _store(_settings(config))
     page = store.jobs(JobFilter(), limit=limit, after=None)
-    table = Table(box=None)
+    table = Table(box=None, pad_edge=False)
     table.add_column("Job", no_wrap=True, min_width=32)  # whole: it is what the next command takes
-    for title in ("Process", "Status", "%", "Created", "Message"):
-        table.add_column(title)
+    table.add_column("Status", no_wrap=True, min_width=len("running 99 %"))
+    table.add_column("Created", no_wrap=True)
+    table.add_column("Process and message", overflow="fold", min_width=len("orchard-monitoring:"))
     for job in store.queue.shown(page.jobs):
-        shown = "dismissed" if job.removed else job.status
-        values = (job.process_id, shown, str(job.progress), job.created[:19], job.message)
-        table.add_row(job.id, *(escape(value) for value in values))
+        status = "dismissed" if job.removed else job.status
+        shown = f"{status} {job.progress} %" if status == "running" else status
+        created = job.created[5:16].replace("T", " ")  # newest first: the year is seldom in doubt
+        table.add_row(job.id, shown, created, escape(f"{job.process_id}: {job.message}"))
     OUT.print(table)
     if not page.jobs:
         OUT.print("No jobs yet.")

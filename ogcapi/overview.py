@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -73,15 +74,16 @@ def show_job(console: Console, store: Store, workspace: Workspace, job: Job) -> 
     console.print(job.message, markup=False)
     if job.retry_of:
         console.print(f"Tries job {job.retry_of} again.")
-    table = Table("Step", "State", "%", "Done", "Of", "Started", "Finished", box=None)
+    reused: Counter[str] = Counter()
+    for part in reused_steps(store.database, job.id):
+        reused[part.step] += len(part.indexes)
+    table = Table("Step", "State", "%", "Done", "Of", "Reused", "Started", "Finished", box=None)
     for step in store.steps(job.id):
         numbers = (f"{100 * step.progress:.0f}", str(step.done), str(step.total or "?"))
         times = (_moment(step.started), _moment(step.finished))
-        table.add_row(step.step, step.state, *numbers, *times)
+        table.add_row(step.step, step.state, *numbers, str(reused[step.step] or ""), *times)
     console.print(table)
     show_attempts(console, store.attempts(job.id))
-    for part in reused_steps(store.database, job.id):
-        console.print(f"{part.step}: {len(part.indexes)} taken over from job {part.job}")
     for newer in retries_of(store.database, job.id):
         console.print(f"Tried again by job {newer}.")
     if job.error:

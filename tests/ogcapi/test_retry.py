@@ -37,7 +37,7 @@ def configuration(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def chains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("chains")
-    with serving(configuration(folder), folder / "var") as running:
+    with serving(configuration(folder), folder / "var", env={"CDI_WORKERS": "1"}) as running:
         yield running
 
 
@@ -139,6 +139,7 @@ def test_what_cannot_be_retried_is_answered_with_the_reason(chains: Server, tmp_
 def test_results_whose_time_is_over_are_gone_and_the_record_stays(tmp_path: Path) -> None:
     days = "0.00001"  # about a second
     env = {"CDI_KEEP_WORKSPACE_DAYS": days, "CDI_KEEP_LOGS_DAYS": days, "CDI_TIDY_S": "0.2"}
+    env["CDI_WORKERS"] = "1"
     with serving(configuration(tmp_path), tmp_path / "var", env=env) as server:
         job = execute(server, "greet", {"name": "Ada"})
         server.finish(job)

@@ -5,13 +5,14 @@ BIN := $(VENV)/bin
 SIZE ?= 1
 DOP ?= 0.5
 SEED ?= 1
+CDI_FAULT_RUNS ?= 100
 BENCH_SIZE ?= 5
 export CDI_HOME ?= $(CURDIR)/var
 LOCK = requirements/py$(shell $(PYTHON) -c 'import sys; print("313" if sys.version_info >= (3, 12) else "311")').txt
 STAMP := $(VENV)/.installed
 ASSETS := ogcapi/static/vendor/.installed
 
-.PHONY: setup run test test-cluster check format lock landscape bench clean
+.PHONY: setup run test test-cluster test-faults check format lock landscape bench clean
 
 setup: $(STAMP) $(ASSETS) ## virtual environment, dependencies, front-end files
 
@@ -37,6 +38,13 @@ test: setup ## the tests
 
 test-cluster: setup ## the tests on the cluster that KUBECONFIG names; images go to REGISTRY
 	BIN=$(BIN) tests/cluster/run
+
+test-faults: setup ## every fault of tests/faults, many times; results go to docs/faults.md
+	mkdir -p $(CDI_HOME)/faults
+	status=0; \
+	CDI_FAULT_RUNS=$(CDI_FAULT_RUNS) CDI_FAULT_LOG_BYTES=5000000000 $(BIN)/python -m pytest -q \
+	    tests/faults --junitxml=$(CDI_HOME)/faults/local.xml || status=$$?; \
+	$(BIN)/python tests/faults/report.py $(CDI_HOME)/faults/*.xml; exit $$status
 
 check: setup ## formatter, linter, types, import contracts, process files
 	$(BIN)/ruff format --check .

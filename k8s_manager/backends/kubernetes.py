@@ -123,6 +123,10 @@ class KubernetesBackend:
         del self._removals[name]
         return True
 
+    def code_of(self, image: str | None, words: Sequence[str]) -> str | None:
+        """Return the digest of the image that runs; a tag may be another image tomorrow."""
+        return job_manifest.digest_of(image, self._settings)
+
     def wait(self, timeout_s: float) -> None:
         """Return when the cluster or an ``attempt.json`` has news, or after `timeout_s`."""
         until = time.monotonic() + timeout_s

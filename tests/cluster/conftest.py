@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -174,6 +175,7 @@ def cluster_namespace() -> Iterator[Cluster]:
         yield made
     finally:
         made.tear_down()
+        shutil.rmtree(folder)
 
 
 def volume(name: str, folder: Path) -> dict[str, Any]:

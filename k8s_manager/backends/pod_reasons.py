@@ -28,6 +28,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
+from kubernetes.utils.quantity import parse_quantity
+
 from k8s_manager.backends.base import Attempt, Round, Waiting
 from k8s_manager.backends.job_manifest import RUNNER
 from k8s_manager.backends.kubernetes_api import ApiError
@@ -65,12 +67,7 @@ _REFUSALS = (
 _OWN_LIMIT = re.compile(
     r"exceeds the limit|exceeded its local ephemeral storage|ephemeral local storage usage exceeds"
 )
-_AMOUNT = re.compile(r"([\w./-]+)=(\d+(?:\.\d+)?)([A-Za-z]*)")
-_UNITS = {
-    "": Decimal(1), "m": Decimal("0.001"), "k": Decimal(10**3), "M": Decimal(10**6),
-    "G": Decimal(10**9), "T": Decimal(10**12), "Ki": Decimal(2**10), "Mi": Decimal(2**20),
-    "Gi": Decimal(2**30), "Ti": Decimal(2**40),
-}  # fmt: skip
+_AMOUNT = re.compile(r"([\w./-]+)=(\d+(?:\.\d+)?(?:[numkMGTPE]|[KMGTPE]i)?)(?=[,; ]|$)")
 
 
 class Reason(NamedTuple):
@@ -266,7 +263,4 @@ def _never(message: str) -> str:
 
 
 def _amounts(text: str) -> dict[str, tuple[str, Decimal]]:
-    return {
-        name: (number + unit, Decimal(number) * _UNITS.get(unit, Decimal(1)))
-        for name, number, unit in _AMOUNT.findall(text)
-    }
+    return {name: (amount, parse_quantity(amount)) for name, amount in _AMOUNT.findall(text)}

@@ -61,6 +61,7 @@ setup(
         "processes.orchard_monitoring",
         "k8s_manager",
         "k8s_manager.backends",
+        "k8s_manager.checks",
         "k8s_manager.migrations",
         "k8s_manager.migrations.versions",
         "ogcapi",

@@ -54,6 +54,16 @@ class Database:
         self._pid = 0
         self._lock = threading.Lock()
 
+    @property
+    def place(self) -> str:
+        """The database's URL, without a password."""
+        return self._url.render_as_string(hide_password=True)
+
+    @property
+    def exists(self) -> bool:
+        """False for an SQLite file that is not there: the first use will make it."""
+        return self.dialect != "sqlite" or Path(str(self._url.database)).exists()
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection for reading: one consistent state of the database.
@@ -166,9 +176,8 @@ class Database:
         try:
             yield
         except (DBAPIError, NoFreeConnection) as error:
-            place = self._url.render_as_string(hide_password=True)
             reason = error.orig if isinstance(error, DBAPIError) else "too many requests at once"
-            raise StoreError(f"job store {place}: {reason}") from error
+            raise StoreError(f"job store {self.place}: {reason}") from error
 
 
 def _begin(connection: Connection) -> None:

@@ -26,6 +26,7 @@ from k8s_manager.settings import Settings, read_config
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
 from ogcapi import cache_commands, log_printing, overview
+from ogcapi.check_command import check_deployment
 from ogcapi.job_commands import retry_job, see_through
 from ogcapi.metadata import check_metadata
 from ogcapi.terminal import ERR, OUT, Config, complain
@@ -47,6 +48,7 @@ datasets_app = typer.Typer(
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(cache_commands.app, name="cache")
 jobs_app.command("retry")(retry_job)
+app.command("check")(check_deployment)
 
 
 @app.command()

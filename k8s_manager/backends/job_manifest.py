@@ -47,10 +47,18 @@ def image_of(round_: Round, settings: KubernetesSettings) -> str:
     Raises:
         ImageNotAllowed: The process names none, or the policy does not let it run.
     """
-    named = round_.image
+    return allowed_image(round_.image, round_.process, settings)
+
+
+def allowed_image(named: str | None, process: str, settings: KubernetesSettings) -> str:
+    """Return the image to run where a process names `named`.
+
+    Raises:
+        ImageNotAllowed: The process names none, or the policy does not let it run.
+    """
     if named is None:
         raise ImageNotAllowed(
-            f"process {round_.process} names no image; add DockerRequirement under hints"
+            f"process {process} names no image; add DockerRequirement under hints"
         )
     image = settings.images.get(named, named)
     allowed = settings.allowed_registries

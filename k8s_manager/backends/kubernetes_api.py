@@ -101,6 +101,14 @@ class Api:
             raise
         return True
 
+    def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer to a question that is asked by creating it, such as a review of rights.
+
+        Raises:
+            ApiError: There is no answer.
+        """
+        return self._call("POST", path, body=body)
+
     def patch(self, path: str, body: Mapping[str, Any]) -> None:
         """Change a resource (merge patch)."""
         self._call("PATCH", path, body=body, content="application/merge-patch+json")

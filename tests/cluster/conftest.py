@@ -13,6 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,13 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
+    with own_namespace() as made:
+        yield made
+
+
+@contextmanager
+def own_namespace() -> Iterator[Cluster]:
+    """Make a namespace with a volume in it; both go again in the end."""
     namespace = f"cdi-test-{secrets.token_hex(4)}"
     api = Api(namespace)
     level = "pod-security.kubernetes.io"

@@ -10,7 +10,7 @@ LOCK = requirements/py$(shell $(PYTHON) -c 'import sys; print("313" if sys.versi
 STAMP := $(VENV)/.installed
 ASSETS := ogcapi/static/vendor/.installed
 
-.PHONY: setup run test check format lock landscape bench clean
+.PHONY: setup run test test-cluster check format lock landscape bench clean
 
 setup: $(STAMP) $(ASSETS) ## virtual environment, dependencies, front-end files
 
@@ -32,7 +32,10 @@ landscape: $(STAMP) ## the synthetic test bench: make landscape SIZE=5 DOP=0.1
 	$(BIN)/python samples/landscape.py --size $(SIZE) --dop $(DOP) --seed $(SEED) --out $(CDI_HOME)/samples/landscape
 
 test: setup ## the tests
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --ignore=tests/cluster
+
+test-cluster: setup ## the tests on the cluster that KUBECONFIG names; images go to REGISTRY
+	BIN=$(BIN) tests/cluster/run
 
 check: setup ## formatter, linter, types, import contracts, process files
 	$(BIN)/ruff format --check .

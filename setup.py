@@ -35,6 +35,7 @@ SERVICE_NEEDS = [
     "SQLAlchemy>=2.0,<3",
     "alembic>=1.13,<2",
     "uuid-utils>=0.10,<1",
+    "prometheus-client>=0.20,<1",
     # the service; 0.21 is the newest for Python 3.11
     "pygeoapi>=0.21,<0.25",
     "Flask>=3.0,<4",
@@ -74,8 +75,8 @@ setup(
     install_requires=STAGE_NEEDS + SERVICE_NEEDS,
     extras_require={
         "postgres": ["psycopg[binary]>=3.2,<4"],
-        # 36.0.0 sends no authorization header
-        "kubernetes": ["kubernetes>=35,<38,!=36.0.0"],
+        # 37 changed the generic client's calls
+        "kubernetes": ["kubernetes>=37,<38"],
         "gpu": ["onnxruntime-gpu>=1.20,<2"],
         "dev": [
             *BUILD_NEEDS,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from k8s_manager.fault_points import reached
 from k8s_manager.ledger import Ledger
 from k8s_manager.releases import remove_staged
 from k8s_manager.workspace import Workspace, remove_tree
@@ -26,6 +27,7 @@ def clear_up(ledger: Ledger, workspace: Workspace, job_id: str) -> None:
     for partial in workspace.job(job_id).glob("*/.task-*.partial"):
         partial.unlink(missing_ok=True)
     remove_staged(workspace, job_id)
+    reached("cleared")
 
 
 def _attempts(job: Path) -> Iterator[tuple[str, int, Path]]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from k8s_manager import records
+from k8s_manager import controller_metrics
 from k8s_manager.backends.base import Backend, Observation, Waiting
 from k8s_manager.clearing import clear_up
 from k8s_manager.errors import CdiError, LeaseLost, StoreError
@@ -74,12 +74,13 @@ class Controller:
         Raises:
             NoSuchJob: There is none of that id.
         """
-        job, shown = self._store.job(job_id, whole=False), ""
+        job, shown = self._store.job(job_id, whole=False), ("", "")
         try:
             while True:
-                if on_update is not None and job.updated != shown:
-                    on_update(job)
-                    shown = job.updated
+                [seen] = self._store.queue.shown([job])
+                if on_update is not None and (seen.updated, seen.message) != shown:
+                    on_update(seen)
+                    shown = (seen.updated, seen.message)
                 if job.finished_at_all:
                     self._settle_down()
                     return self._store.job(job_id)
@@ -93,9 +94,11 @@ class Controller:
         """Look once and do what can be done now."""
         try:
             if self._hold_lease():
-                observation = self._backend.observe()
-                self._look(observation)
-                self._advance(observation)
+                with controller_metrics.looking():
+                    observation = self._backend.observe()
+                    controller_metrics.observed(observation)
+                    self._look(observation)
+                    self._advance(observation)
         except LeaseLost:
             log.warning("another controller has taken over")
             self._let_go()
@@ -106,6 +109,7 @@ class Controller:
             # The controller must not die of anything: jobs would stand still without a word.
             log.exception("this is a fault of the program; trying again")
             self._start_over()
+        controller_metrics.turned(lease_held=self.active)
 
     def wake(self) -> None:
         """Make a waiting controller look now; may be called from any thread."""
@@ -163,19 +167,25 @@ class Controller:
         wake = self._store.wake()
         if wake == self._wake and time.monotonic() < self._look_at:
             return
-        unfinished = self._ledger.unfinished()
-        for found in unfinished:
+        for found in self._ledger.unfinished():
             execution = self._executions.get(found.id)
             if execution is not None:
                 execution.dismissing |= found.dismiss_requested
-            elif len(self._executions) < self._settings.active_jobs or found.dismiss_requested:
+            elif found.begun or found.dismiss_requested:
                 self._adopt(found.id)
-            elif found.status == records.ACCEPTED and not found.message:
-                text = f"waiting: queue: {self._settings.active_jobs} earlier jobs go first"
-                self._ledger.report(found.id, found.status, 0, text, {})
+        self._adopt_waiting()
         self._wake = wake
         self._look_at = time.monotonic() + LOOK_S
         self._tidy(observation)
+
+    def _adopt_waiting(self) -> None:
+        """Let those jobs begin whose turn it is, while there is room for more."""
+        most = self._settings.active_jobs
+        if len(self._executions) >= most:
+            return
+        for job_id in self._ledger.next_jobs(most):
+            if job_id not in self._executions and len(self._executions) < most:
+                self._adopt(job_id)
 
     def _adopt(self, job_id: str) -> None:
         try:
@@ -258,5 +268,5 @@ class Controller:
         pause = self._settings.poll_s
         if self._executions:
             soonest = min(execution.next_start for execution in self._executions.values())
-            pause = min(pause, max(0.0, soonest - time.time()))
+            pause = min(pause, max(0.0, soonest - time.monotonic()))
         return pause

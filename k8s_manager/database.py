@@ -2,11 +2,16 @@
 
 SQLite: WAL, ``synchronous=FULL``, ``BEGIN IMMEDIATE`` for writes (no deadlock between two readers
 who both want to write), a busy time-out. The engine is made anew after a fork: connections must
-never be shared between processes. PostgreSQL needs none of this.
+never be shared between processes.
+
+PostgreSQL: a commit is waited for even where the server's default is not to; what is read together
+is one snapshot; nobody waits for ever, be it for a lock, for a server that is not there, or for
+somebody who was stopped in the middle of a transaction (the server ends that).
 """
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
@@ -21,6 +26,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from k8s_manager.errors import ConfigError, StoreError
+from k8s_manager.fault_points import reached
 
 _CLOCK = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
@@ -56,6 +62,8 @@ class Database:
             StoreError: The database cannot be used now.
         """
         with self._mapped(), self._opened().connect() as connection:
+            if self.dialect == "postgresql":
+                connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
 
     @contextmanager
@@ -69,6 +77,7 @@ class Database:
             connection = connection.execution_options(cdi_write=True)
             with connection.begin():
                 yield connection
+                reached("before-commit")
 
     def now(self, connection: Connection) -> float:
         """Return the database's own clock in Unix seconds: the one clock all controllers share."""
@@ -91,8 +100,8 @@ class Database:
             return self._engine
 
     def _create(self) -> Engine:
-        if self.dialect != "sqlite":
-            return create_engine(self._url, pool_pre_ping=True, pool_timeout=self._busy_timeout_s)
+        if self.dialect == "postgresql":
+            return self._create_postgresql()
         if self._url.database in (None, "", ":memory:"):
             raise ConfigError("the job store cannot be in memory: it has to outlive the process")
         folder = Path(str(self._url.database)).parent
@@ -108,6 +117,34 @@ class Database:
         event.listen(engine, "connect", self._prepare)
         event.listen(engine, "begin", _begin)
         return engine
+
+    def _create_postgresql(self) -> Engine:
+        seconds = max(2, math.ceil(self._busy_timeout_s))
+        engine = create_engine(
+            self._url,
+            pool_pre_ping=True,
+            pool_timeout=self._busy_timeout_s,
+            connect_args={
+                "connect_timeout": seconds,
+                "tcp_user_timeout": seconds * 1000,
+                "keepalives_idle": seconds,
+                "keepalives_interval": seconds,
+                "keepalives_count": 2,
+            },
+        )
+        event.listen(engine, "connect", self._prepare_postgresql)
+        return engine
+
+    def _prepare_postgresql(self, connection: Any, _record: Any) -> None:
+        limit = f"{max(1, int(self._busy_timeout_s * 1000))}ms"
+        with connection.cursor() as cursor:
+            for name in ("lock_timeout", "idle_in_transaction_session_timeout"):
+                cursor.execute("SELECT set_config(%s, %s, false)", (name, limit))
+            cursor.execute(
+                "SELECT set_config('synchronous_commit', 'on', false) "
+                "WHERE current_setting('synchronous_commit') = 'off'"
+            )
+        connection.commit()
 
     def _prepare(self, connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # transactions are begun by `_begin` alone

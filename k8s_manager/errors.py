@@ -7,6 +7,7 @@ CdiError
 ├── InvalidInputs          an execute request breaks the process description
 ├── UnknownDataset         no dataset of that name is configured, or it has no such release
 ├── NoSuchJob              no record of that id
+├── NoSuchLog              the job has no such step, index or attempt
 ├── JobGone                the job's results were removed, or it was dismissed
 ├── ResultNotReady         the job has not finished
 ├── BackendError           the place where steps run cannot be used now
@@ -42,6 +43,10 @@ class UnknownDataset(CdiError):  # noqa: N818
 
 class NoSuchJob(CdiError):  # noqa: N818
     """No job record of that id."""
+
+
+class NoSuchLog(CdiError):  # noqa: N818
+    """The job has no such step, index or attempt."""
 
 
 class JobGone(CdiError):  # noqa: N818

@@ -49,7 +49,7 @@ class Execution:
 
     @property
     def next_start(self) -> float:
-        """Unix seconds at which the next round that pauses may start; infinite when none does."""
+        """Monotonic seconds at which the next round that pauses may start; infinite for none."""
         return self._rounds.next_start
 
     @property

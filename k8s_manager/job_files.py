@@ -24,6 +24,7 @@ from k8s_manager.backends.base import Round
 from k8s_manager.cwl import Process
 from k8s_manager.cwl_types import type_to_json
 from k8s_manager.errors import ConfigError
+from k8s_manager.fault_points import reached
 from k8s_manager.input_fetching import InputUnavailable, fetch
 from k8s_manager.records import Job
 from k8s_manager.settings import Settings, expand
@@ -56,6 +57,7 @@ def job_values(settings: Settings, workspace: Workspace, job: Job, process: Proc
         write_whole(path, json.dumps(resolved_sources(settings), indent=1).encode())
         values[SOURCE_CONFIG] = _described(workspace, path)
     write_whole(record, json.dumps(values).encode())
+    reached("inputs-settled")
     return values
 
 

@@ -17,8 +17,12 @@ from sqlalchemy import Connection, select, update
 from k8s_manager import schema
 from k8s_manager.database import Database
 from k8s_manager.errors import LeaseLost
+from k8s_manager.fault_points import reached
 
 _row = schema.lease
+
+_SLACK_S = 60.0
+"""Seconds that the lease time of another controller may be longer than ours."""
 
 
 class Lease:
@@ -41,14 +45,16 @@ class Lease:
                 return False
         before = time.monotonic()
         with self._database.write() as connection:
+            # Locked: of two who ask at once the second has to see that the first has got it.
+            epoch = connection.execute(select(_row.c.epoch).with_for_update()).scalar_one() + 1
             if not self._free(connection):
                 return False
-            epoch = connection.execute(select(_row.c.epoch)).scalar_one() + 1
             expires = self._database.now(connection) + self._ttl_s
             connection.execute(
                 update(_row).values(holder=self.holder, epoch=epoch, expires=expires)
             )
         self.epoch, self._renewed = epoch, before
+        reached("lease-taken")
         return True
 
     def keep(self) -> None:
@@ -82,11 +88,11 @@ class Lease:
 
     def _free(self, connection: Connection) -> bool:
         row = connection.execute(select(_row)).one()
-        return (
-            not row.holder
-            or row.expires <= self._database.now(connection)
-            or _known_dead(row.holder)
-        )
+        left = row.expires - self._database.now(connection)
+        # More time left than anybody is given: the clock was set back. Taking over too early does
+        # no harm, the epoch sees to that; waiting for a day would.
+        unreal = left > self._ttl_s + _SLACK_S
+        return not row.holder or left <= 0 or unreal or _known_dead(row.holder)
 
 
 def guard(connection: Connection, epoch: int | None) -> None:

@@ -16,8 +16,10 @@ from sqlalchemy import Connection, func, insert, select, update
 
 from k8s_manager import judge, records, schema
 from k8s_manager.database import Database
+from k8s_manager.fault_points import reached
 from k8s_manager.history import History
 from k8s_manager.lease import Lease, guard
+from k8s_manager.queue import next_jobs
 from k8s_manager.records import Job, RoundRecord
 from k8s_manager.store import job_of
 
@@ -51,9 +53,9 @@ class Unfinished:
     """What the controller looks at to find out whether a job needs attention."""
 
     id: str
-    status: str
     dismiss_requested: bool
-    message: str
+    begun: bool
+    """Its steps are written down: some controller has begun with it."""
 
 
 class Ledger:
@@ -70,10 +72,19 @@ class Ledger:
 
     def unfinished(self) -> list[Unfinished]:
         """Return all jobs without an outcome, oldest first."""
-        columns = (_jobs.c.id, _jobs.c.status, _jobs.c.dismiss_requested, _jobs.c.message)
-        query = select(*columns).where(_jobs.c.outcome.is_(None)).order_by(_jobs.c.id)
+        begun = select(schema.steps.c.step).where(schema.steps.c.job_id == _jobs.c.id).exists()
+        query = (
+            select(_jobs.c.id, _jobs.c.dismiss_requested, begun)
+            .where(_jobs.c.outcome.is_(None))
+            .order_by(_jobs.c.id)
+        )
         with self._database.read() as connection:
             return [Unfinished(*row) for row in connection.execute(query)]
+
+    def next_jobs(self, count: int) -> list[str]:
+        """Return the first `count` of the jobs that wait to begin, the next one first."""
+        with self._database.read() as connection:
+            return next_jobs(connection, count)
 
     def to_remove(self) -> list[str]:
         """Return the ids of removed jobs whose files still have to be deleted."""
@@ -124,12 +135,14 @@ class Ledger:
                         progress=0.0,
                     )
                 )
+        reached("planned")
 
     def start_step(self, job_id: str, step: str, total: int, first: RoundRecord) -> None:
         """Write down that a step starts, with its number of indexes and its first round."""
         with self.write() as connection:
             _set_step(connection, job_id, step, state="running", total=total, started=time.time())
             _open_round(connection, first, self.epoch)
+        reached("round-opened")
 
     def decide(
         self,
@@ -143,6 +156,7 @@ class Ledger:
         Those with the verdict ``commit`` count from now on. One transaction: otherwise a controller
         that dies in between would leave attempts decided and nothing done about it.
         """
+        reached("end-seen")
         with self.write() as connection:
             for attempt in judged:
                 write_judged(connection, job_id, attempt)
@@ -150,6 +164,7 @@ class Ledger:
                 _open_round(connection, round_, self.epoch)
             if failure is not None:
                 _begin_ending(connection, job_id, failure)
+        reached("decided")
 
     def close_rounds(self, job_id: str, names: Iterable[str]) -> None:
         """Write down that nothing of these rounds is left."""
@@ -160,12 +175,14 @@ class Ledger:
                     .where(_rounds.c.job_id == job_id, _rounds.c.name == name)
                     .values(open=False)
                 )
+        reached("round-closed")
 
     def end_step(self, job_id: str, step: str, total: int) -> None:
         """Write down that all indexes of a step are committed."""
         values = {"state": "done", "total": total, "progress": 1.0, "finished": time.time()}
         with self.write() as connection:
             _set_step(connection, job_id, step, **values)
+        reached("step-ended")
 
     def report(
         self, job_id: str, status: str, percent: int, message: str, steps: Mapping[str, float]
@@ -214,6 +231,7 @@ class Ledger:
         where = [_jobs.c.id == job_id, _jobs.c.outcome.is_(None)]
         if successful:
             where.append(_jobs.c.dismiss_requested.is_(False))
+        reached("finishing")
         with self.write() as connection:
             ended = connection.execute(update(_jobs).where(*where).values(values))
             if ended.rowcount == 1 and not successful:
@@ -223,6 +241,7 @@ class Ledger:
                     .where(table.c.job_id == job_id, table.c.state.in_(("waiting", "running")))
                     .values(state="cancelled", finished=now)
                 )
+        reached("finished")
         return ended.rowcount == 1
 
     def committed_attempts(self, job_id: str) -> set[tuple[str, int, str]]:

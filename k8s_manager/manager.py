@@ -82,7 +82,7 @@ class KubernetesManager(BaseManager):  # type: ignore[misc]
         first = offset or 0
         page = store.jobs(wanted, limit=first + (limit or _PAGE))
         return {
-            "jobs": [_metadata(job) for job in page.jobs[first:]],
+            "jobs": [_metadata(job) for job in store.queue.shown(page.jobs[first:])],
             "numberMatched": page.matched,
         }
 
@@ -92,7 +92,9 @@ class KubernetesManager(BaseManager):  # type: ignore[misc]
         Raises:
             JobNotFoundError: There is none of that id.
         """
-        return _metadata(self._job(job_id))
+        _, store = self._open()
+        [job] = store.queue.shown([self._job(job_id)])
+        return _metadata(job)
 
     def get_job_result(self, job_id: str) -> tuple[str, Any]:
         """Return media type and value of a job's results.

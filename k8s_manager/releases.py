@@ -21,6 +21,7 @@ from k8s_manager.cwl import Process
 from k8s_manager.cwl_types import Primitive, required
 from k8s_manager.database import Database
 from k8s_manager.errors import InvalidInputs, Violation
+from k8s_manager.fault_points import reached
 from k8s_manager.ledger import Judged, Ledger, write_judged
 from k8s_manager.plan import Plan, with_defaults
 from k8s_manager.records import version_text
@@ -105,12 +106,17 @@ def publish(
         OSError: The folder cannot be made; nothing has changed.
     """
     written = dict(judged.document or {})["outputs"][RELEASE]
-    staged = _staging(workspace, dataset, f"{job_id}-{judged.attempt}")
+    # Named by the epoch too: a controller that was stopped here and goes on after another has taken
+    # over deletes its own copy and not that of the other.
+    staged = _staging(workspace, dataset, f"{job_id}-{judged.attempt}-{ledger.epoch}")
     remove_tree(staged)
     try:
         copy_tree(workspace.path(written["location"]), staged)
+        reached("release-copied")
         with ledger.write() as connection:
-            return _switch(connection, workspace, staged, dataset, base, job_id, judged)
+            switched = _switch(connection, workspace, staged, dataset, base, job_id, judged)
+        reached("release-switched")
+        return switched
     finally:
         remove_tree(staged)
         _remove_replaced(workspace, dataset)
@@ -145,6 +151,7 @@ def _switch(
         # move away here: nobody else can commit while this transaction holds the lease's row.
         target.rename(_staging(workspace, dataset, f"replaced-{time.time_ns()}"))
     staged.rename(target)
+    reached("release-renamed")
     connection.execute(
         insert(table).values(
             dataset=dataset,

@@ -12,6 +12,7 @@ from k8s_manager import job_files, releases
 from k8s_manager.backends import base
 from k8s_manager.backends.base import Backend, Round
 from k8s_manager.cwl import Step, Tool
+from k8s_manager.fault_points import reached
 from k8s_manager.history import History
 from k8s_manager.ledger import Ledger
 from k8s_manager.plan import Plan
@@ -44,6 +45,7 @@ class Rounds:
         self._plan = plan
         self._history = history
         self._submitted: set[str] = set()
+        self._start_at: dict[str, float] = {}
         self.dataset = releases.dataset_of(means.settings, plan.process, job.request["values"])
         """The dataset that the job publishes to, if any."""
         self.values: Mapping[str, Any] | None = None
@@ -53,9 +55,9 @@ class Rounds:
 
     @property
     def next_start(self) -> float:
-        """Unix seconds at which the next round that pauses may start; infinite when none does."""
+        """Monotonic seconds at which the next round that pauses may start; infinite for none."""
         pausing = (
-            round_.not_before
+            self._may_start_at(round_)
             for round_ in self._history.open_rounds()
             if round_.name not in self._submitted
         )
@@ -106,7 +108,7 @@ class Rounds:
         due = [
             record
             for record in self._history.open_rounds()
-            if record.name not in self._submitted and record.not_before <= time.time()
+            if record.name not in self._submitted and self._may_start_at(record) <= time.monotonic()
         ]
         for record in due:
             self._hand_over(record)
@@ -128,6 +130,18 @@ class Rounds:
         """Stop what still runs; True when nothing of it is left."""
         self._cancel(self._history.open_rounds())
         return not self._history.open_rounds()
+
+    def _may_start_at(self, record: RoundRecord) -> float:
+        """Return the monotonic seconds at which a round may start.
+
+        The record says it in Unix seconds, for a controller that comes later. That clock may have
+        been set back meanwhile, so nobody waits longer than the longest pause.
+        """
+        if record.name not in self._start_at:
+            longest = max(self._means.settings.retry_delays_s, default=0.0)
+            pause = min(max(0.0, record.not_before - time.time()), longest)
+            self._start_at[record.name] = time.monotonic() + pause
+        return self._start_at[record.name]
 
     def _hand_over(self, record: RoundRecord) -> None:
         """Submit a round; harmless for one that runs already."""
@@ -153,6 +167,7 @@ class Rounds:
             given = self.inputs(step, record.base)
             values = [given[index] for index in record.indexes]
             job_files.write_task(means.settings, means.workspace, round_, step.process, values)
+            reached("task-written")
         means.backend.submit(round_)
 
     def _cancel(self, rounds: Sequence[RoundRecord]) -> None:

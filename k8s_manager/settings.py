@@ -92,6 +92,16 @@ class Settings:
     """Largest coverage answer in cells (all bands); beyond it 413 with the scale that fits."""
     input_hosts: tuple[str, ...] = ()
     """Hosts from which inputs may be fetched by reference. None by default."""
+    metrics: str = "loopback"
+    """CDI_METRICS: who may read ``/metrics`` of the web server: ``loopback`` (this machine, unless
+    a proxy passes the request on), ``anyone`` (for a cluster with network policies) or ``off``."""
+    metrics_host: str = "127.0.0.1"
+    """CDI_METRICS_HOST: address at which a controller answers ``/metrics`` and ``/healthz``."""
+    metrics_port: int = 0
+    """CDI_METRICS_PORT: port of the same. Default 0, which means that it does not listen."""
+    health_limit_s: float = 60.0
+    """CDI_HEALTH_LIMIT_S: seconds after which a controller whose loop stands still is not healthy.
+    A look at 2,000 records takes less than one; a store that is away holds it up for some 15."""
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     """Datasets that releases are published to, by name."""
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
@@ -140,6 +150,10 @@ class Settings:
         settings = cls(**values)
         if settings.backend not in ("local", "kubernetes"):
             raise ConfigError(f"CDI_BACKEND is {settings.backend!r}; expected local or kubernetes")
+        if settings.metrics not in ("loopback", "anyone", "off"):
+            raise ConfigError(
+                f"CDI_METRICS is {settings.metrics!r}; expected loopback, anyone or off"
+            )
         return settings
 
     @property

@@ -15,6 +15,8 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, 
 from k8s_manager import records, schema
 from k8s_manager.database import Database
 from k8s_manager.errors import NoSuchJob, ResultNotReady, UnknownDataset
+from k8s_manager.fault_points import reached
+from k8s_manager.queue import Queue
 from k8s_manager.records import (
     AttemptRecord,
     Job,
@@ -37,6 +39,8 @@ class Store:
 
     def __init__(self, url: str) -> None:
         self.database = Database(url)
+        self.queue = Queue(self.database)
+        """The order of the jobs that wait, and what these jobs show of it."""
 
     def migrate(self) -> None:
         """Bring the tables up to date; harmless when several processes do it at once."""
@@ -71,7 +75,9 @@ class Store:
                 )
             )
             _bump(connection, "wake")
-            return _job(connection, job_id)
+            job = _job(connection, job_id)
+        reached("job-recorded")
+        return job
 
     def job(self, job_id: str, whole: bool = True) -> Job:
         """Return a job; unless `whole`, with empty process and request, which may be large.

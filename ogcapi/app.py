@@ -10,9 +10,12 @@ from werkzeug.datastructures import Headers
 
 from k8s_manager.settings import Settings
 from ogcapi import (
+    attempt_views,
     collection_views,
     compat,
     job_views,
+    log_views,
+    monitoring_views,
     negotiation,
     pages,
     problems,
@@ -22,9 +25,16 @@ from ogcapi import (
 )
 from ogcapi.service import Service
 
-EXPOSED = "Location, Link, ETag, Content-Crs, Preference-Applied, Retry-After"
-ALLOWED = "Content-Type, Prefer, Accept, Accept-Language, If-None-Match, Range"
+EXPOSED = (
+    "Location, Link, ETag, Content-Crs, Preference-Applied, Retry-After, "
+    "Accept-Ranges, Content-Range"
+)
+ALLOWED = "Content-Type, Prefer, Accept, Accept-Language, If-None-Match, If-Range, Range"
 COMPRESSIBLE = ("application/json", "text/", "application/geo+json", "application/problem+json")
+VIEWS = (
+    *(site_views, process_views, job_views, log_views, attempt_views, collection_views),
+    *(release_files, monitoring_views),
+)
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -35,7 +45,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.strict_slashes = False
     compat.install()
     app.extensions["cdi"] = Service(settings)
-    for module in (site_views, process_views, job_views, collection_views, release_files):
+    for module in VIEWS:
         app.register_blueprint(module.BLUEPRINT)
     app.before_request(_answer_preflight)
     app.register_error_handler(Exception, _failed)

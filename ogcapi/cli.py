@@ -16,16 +16,17 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from k8s_manager import acceptance
+from k8s_manager import acceptance, controller_metrics
 from k8s_manager.backends.choice import chosen_backend
 from k8s_manager.controller import Controller
 from k8s_manager.errors import CdiError, ConfigError, InvalidInputs
+from k8s_manager.job_logs import Selection
 from k8s_manager.records import FINAL, JobFilter
 from k8s_manager.registry import Registry
 from k8s_manager.settings import Settings, read_config
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
-from ogcapi import overview
+from ogcapi import log_printing, overview
 from ogcapi.metadata import check_metadata
 from ogcapi.watch import watch
 
@@ -36,7 +37,9 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-jobs_app = typer.Typer(help="List, show and dismiss jobs.", invoke_without_command=True)
+jobs_app = typer.Typer(
+    help="List, show and dismiss jobs; print their logs.", invoke_without_command=True
+)
 app.add_typer(jobs_app, name="jobs")
 datasets_app = typer.Typer(
     help="Show the current releases; roll one back.", invoke_without_command=True
@@ -137,6 +140,7 @@ def controller(config: Config = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    controller_metrics.listen(settings)
     Controller(settings, _store(settings), chosen_backend(settings)).run(stop)
 
 
@@ -165,12 +169,13 @@ def jobs(
     """List the newest jobs."""
     if context.invoked_subcommand is not None:
         return
-    page = _store(_settings(config)).jobs(JobFilter(), limit=limit, after=None)
+    store = _store(_settings(config))
+    page = store.jobs(JobFilter(), limit=limit, after=None)
     table = Table(box=None)
     table.add_column("Job", no_wrap=True, min_width=32)  # whole: it is what the next command takes
     for title in ("Process", "Status", "%", "Created", "Message"):
         table.add_column(title)
-    for job in page.jobs:
+    for job in store.queue.shown(page.jobs):
         shown = "dismissed" if job.removed else job.status
         values = (job.process_id, shown, str(job.progress), job.created[:19], job.message)
         table.add_row(job.id, *(escape(value) for value in values))
@@ -181,10 +186,31 @@ def jobs(
 
 @jobs_app.command("show")
 def show_job(job_id: Annotated[str, typer.Argument(help="Job id.")], config: Config = None) -> None:
-    """Show one job with its steps and results."""
+    """Show one job with its steps, their attempts and its results."""
     settings = _settings(config)
     store = _store(settings)
-    overview.show_job(OUT, store, Workspace(settings.workspace), store.job(job_id))
+    [job] = store.queue.shown([store.job(job_id)])
+    overview.show_job(OUT, store, Workspace(settings.workspace), job)
+
+
+@jobs_app.command("logs")
+def job_logs(
+    job_id: Annotated[str, typer.Argument(help="Job id.")],
+    step: Annotated[str | None, typer.Option(help="Only this step.")] = None,
+    index: Annotated[int | None, typer.Option(help="Only this index.", min=0)] = None,
+    attempt: Annotated[str | None, typer.Option(help="Only this attempt.")] = None,
+    stream: Annotated[
+        str | None, typer.Option(help="Only this stream: stdout, stderr or runner.")
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Go on until the job has ended.")
+    ] = False,
+    config: Config = None,
+) -> None:
+    """Print what the programs of a job wrote, also while they run."""
+    settings = _settings(config)
+    wanted = Selection(step, index, attempt, stream)
+    log_printing.print_logs(_store(settings), Workspace(settings.workspace), job_id, wanted, follow)
 
 
 @jobs_app.command("dismiss")

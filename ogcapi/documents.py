@@ -63,6 +63,11 @@ def status_document(job: Job) -> dict[str, Any]:
         link(f"{path}?f=html", "alternate", negotiation.HTML, "Status of the job as HTML"),
         link("/jobs", "up", negotiation.JSON, "All jobs"),
     ]
+    if not job.removed:
+        links += [
+            link(f"{path}/logs", "related", "text/plain", "Logs of all steps"),
+            link(f"{path}/attempts", "related", negotiation.JSON, "Steps and attempts"),
+        ]
     if job.status not in FINAL:
         links.append(link(path, "monitor", negotiation.JSON, "Status of the job"))
     elif status == "successful":

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app, request
 
 from k8s_manager.errors import JobGone
 from k8s_manager.records import FINAL, STATUSES, JobFilter
-from ogcapi import negotiation, pages, results
+from ogcapi import attempt_views, negotiation, pages, results
 from ogcapi.documents import here, link, reply, status_document
 from ogcapi.problems import Problem
 from ogcapi.service import Service
@@ -27,14 +27,16 @@ def job_list() -> Response:
     )
     media = negotiation.representation()
     limit = negotiation.number("limit", 20, 1, MOST_JOBS)
-    page = _service().store.jobs(_filter(), limit=limit, after=request.args.get("after"))
+    store = _service().store
+    page = store.jobs(_filter(), limit=limit, after=request.args.get("after"))
     links = [
         link(here(), "self", negotiation.JSON, "This document"),
         link(here(f="html"), "alternate", negotiation.HTML, "This document as HTML"),
     ]
     if page.next:
         links.append(link(here(after=page.next), "next", negotiation.JSON, "Older jobs"))
-    document = {"jobs": [status_document(job) for job in page.jobs], "links": links}
+    shown = [status_document(job) for job in store.queue.shown(page.jobs)]
+    document = {"jobs": shown, "links": links}
     if media == negotiation.HTML:
         return pages.page("jobs.html", document=document, statuses=STATUSES)
     return reply(document)
@@ -46,14 +48,14 @@ def job_status(job_id: str) -> Response:
     negotiation.known_parameters()
     media = negotiation.representation()
     service = _service()
-    job = service.store.job(job_id)
+    [job] = service.store.queue.shown([service.store.job(job_id, whole=media == negotiation.HTML)])
     document = status_document(job)
     if media == negotiation.HTML:
         return pages.page(
             "job.html",
             document=document,
-            steps=service.store.steps(job.id),
             error=job.error,
+            **attempt_views.for_page(service, job),
             links=results.links(service, job) if job.status == "successful" else [],
         )
     answer = reply(document)

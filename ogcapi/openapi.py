@@ -7,10 +7,12 @@ from typing import Any
 from k8s_manager import description
 from ogcapi import openapi_components
 from ogcapi.collection_views import ITEM_PARAMETERS, filters
+from ogcapi.monitoring_views import METRICS
 from ogcapi.service import Service
 
 JSON = "application/json"
 HTML = "text/html"
+TEXT = "text/plain"
 GEOJSON = "application/geo+json"
 SCHEMA = "application/schema+json"
 PROBLEM = "application/problem+json"
@@ -50,6 +52,9 @@ def _site() -> dict[str, Any]:
         "/conformance": _get("site", "conformance", "Conformance classes"),
         "/openapi": _get("site", "apiDefinition", "This document"),
         "/health": _get("site", "health", "Whether the server works", formats=(JSON,)),
+        "/healthz": _get("site", "alive", "Whether the worker answers", formats=(JSON,)),
+        "/readyz": _get("site", "ready", "Whether it can serve", formats=(JSON,), more=("503",)),
+        "/metrics": _get("site", "metrics", "For Prometheus", formats=METRICS, more=("403",)),
     }
 
 
@@ -207,10 +212,31 @@ def _jobs() -> dict[str, Any]:
             [*(_reference(name) for name in names), _reference("limit-jobs"), _reference("after")],
         ),
         "/jobs/{jobId}": status,
+        "/jobs/{jobId}/logs": _logs(job),
+        "/jobs/{jobId}/attempts": _attempts(job),
         path: every,
         f"{path}/{{output}}": one,
         f"{path}/{{output}}/{{file}}": file,
     }
+
+
+def _logs(job: dict[str, str]) -> dict[str, Any]:
+    chosen = [_reference(name) for name in ("step", "index", "attempt", "stream")]
+    headers = [_reference(name) for name in ("range", "if-range")]
+    parameters = [job, *chosen, *headers]
+    logs = _get("jobs", "logs", "Logs of a job's steps", parameters, (TEXT,), ("410", "416"))
+    text = {"content": {TEXT: {"schema": {"type": "string"}}}}
+    logs["get"]["responses"]["206"] = {"description": "A part of the logs", **text}
+    return logs
+
+
+def _attempts(job: dict[str, str]) -> dict[str, Any]:
+    chosen = [_reference(name) for name in ("step", "index", "attempt")]
+    summary = "Steps of a job and their attempts"
+    attempts = _get("jobs", "attempts", summary, [job, *chosen], more=("410",))
+    schema = {"$ref": "#/components/schemas/attempts"}
+    attempts["get"]["responses"]["200"]["content"][JSON] = {"schema": schema}
+    return attempts
 
 
 def _get(
@@ -219,6 +245,7 @@ def _get(
     summary: str,
     parameters: list[Any] | None = None,
     formats: tuple[str, ...] = (JSON, HTML),
+    more: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     content: dict[str, Any] = {media: {"schema": {}} for media in formats}
     return {
@@ -229,7 +256,7 @@ def _get(
             "parameters": [*(parameters or []), _reference("f"), _reference("lang")],
             "responses": {
                 "200": {"description": summary, "content": content},
-                **_errors("400", "404", "406"),
+                **_errors("400", "404", "406", *more),
             },
         }
     }

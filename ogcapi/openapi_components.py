@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from k8s_manager.job_logs import FILES
 from ogcapi.job_views import MOST_JOBS
 from ogcapi.process_views import MOST_PROCESSES
 from ogcapi.service import Service
 
+STATES = ("waiting", "running", "done", "failed", "cancelled")  # of a step
 PATH_PARAMETERS = {
     "jobId": "Identifier of the job",
     "output": "Name of the output",
@@ -15,6 +17,11 @@ PATH_PARAMETERS = {
     "dataset": "Name of the dataset",
     "version": "Number of the release, six digits",
     "releaseFile": "File that the manifest names, or manifest.json, summary.json, report.html",
+}
+HEADERS = {
+    "prefer": ("Prefer", "respond-async, or wait=N (RFC 7240)"),
+    "range": ("Range", "bytes=first-last, one range (RFC 9110)"),
+    "if-range": ("If-Range", "ETag of which a part is known already (RFC 9110)"),
 }
 
 
@@ -50,6 +57,10 @@ def parameters(service: Service) -> dict[str, Any]:
         "minDuration": ({"type": "integer", "minimum": 0}, "Seconds at least"),
         "maxDuration": ({"type": "integer", "minimum": 0}, "Seconds at most"),
         "outputs": (names, "Only these outputs"),
+        "step": (text, "Only this step"),
+        "index": ({"type": "integer", "minimum": 0}, "Only this index of a scattered step"),
+        "attempt": (text, "Only this attempt"),
+        "stream": ({"type": "string", "enum": list(FILES)}, "Only this stream"),
     }
     found: dict[str, Any] = {}
     for name, (schema, meaning) in queries.items():
@@ -70,13 +81,14 @@ def parameters(service: Service) -> dict[str, Any]:
             "description": meaning,
             "schema": text,
         }
-    found["prefer"] = {
-        "name": "Prefer",
-        "in": "header",
-        "required": False,
-        "description": "respond-async, or wait=N (RFC 7240)",
-        "schema": text,
-    }
+    for name, (header, meaning) in HEADERS.items():
+        found[name] = {
+            "name": header,
+            "in": "header",
+            "required": False,
+            "description": meaning,
+            "schema": text,
+        }
     return found
 
 
@@ -90,6 +102,7 @@ def schemas() -> dict[str, Any]:
     moment = {"type": "string", "format": "date-time"}
     link = {"type": "object", "required": ["href"], "properties": {"href": text, "rel": text}}
     return {
+        "attempts": _attempts(link),
         "problem": {
             "type": "object",
             "required": ["type", "title", "status"],
@@ -119,4 +132,33 @@ def schemas() -> dict[str, Any]:
                 "links": {"type": "array", "items": link},
             },
         },
+    }
+
+
+def _attempts(link: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of what a job's steps and attempts were."""
+    text, whole = {"type": "string"}, {"type": "integer"}
+    moment = {"type": "string", "format": "date-time"}
+    error = {"type": "object", "properties": {"title": text, "detail": text}}
+    step = {
+        **{"step": text, "state": {"type": "string", "enum": list(STATES)}},
+        **{"progress": {"type": "integer", "minimum": 0, "maximum": 100}},
+        **{"done": whole, "total": whole, "started": moment, "finished": moment},
+    }
+    attempt = {
+        **{"step": text, "index": whole, "attempt": text, "round": whole, "verdict": text},
+        **{"exitCode": whole, "signal": whole, "reason": text, "error": error},
+        **{"started": moment, "ended": moment, "cpuSeconds": {"type": "number"}},
+        **{"peakMemoryMB": {"type": "number"}, "imageDigest": text},
+        "links": {"type": "array", "items": link},
+    }
+    items = {
+        "steps": {"type": "object", "required": ["step", "state"], "properties": step},
+        "attempts": {"type": "object", "required": ["step", "attempt"], "properties": attempt},
+    }
+    arrays = {name: {"type": "array", "items": schema} for name, schema in items.items()}
+    return {
+        "type": "object",
+        "required": ["jobID", "steps", "attempts", "links"],
+        "properties": {"jobID": text, **arrays, "links": {"type": "array", "items": link}},
     }

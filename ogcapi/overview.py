@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.table import Column, Table
 
 from k8s_manager import description
 from k8s_manager.cwl import Process
-from k8s_manager.records import Job
+from k8s_manager.records import AttemptRecord, Job
 from k8s_manager.settings import Settings
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
@@ -69,15 +70,36 @@ def show_job(console: Console, store: Store, workspace: Workspace, job: Job) -> 
     """Show a job with its steps and results."""
     console.print(f"[bold]{job.id}[/bold]  {job.process_id}  {job.status}  {job.progress} %")
     console.print(job.message, markup=False)
-    table = Table("Step", "State", "Done", "Of", box=None)
+    table = Table("Step", "State", "%", "Done", "Of", "Started", "Finished", box=None)
     for step in store.steps(job.id):
-        table.add_row(step.step, step.state, str(step.done), str(step.total or "?"))
+        numbers = (f"{100 * step.progress:.0f}", str(step.done), str(step.total or "?"))
+        times = (_moment(step.started), _moment(step.finished))
+        table.add_row(step.step, step.state, *numbers, *times)
     console.print(table)
+    show_attempts(console, store.attempts(job.id))
     if job.error:
         text = f"{job.error.get('title', '')}: {job.error.get('detail', '')}"
         console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
     if job.status == "successful" and not job.removed:
         show_results(console, store, workspace, job)
+
+
+def show_attempts(console: Console, attempts: Sequence[AttemptRecord]) -> None:
+    """Show what each ended attempt was: how it ended, what it took."""
+    titles = ("Step", "Index", "Round", "Verdict", "Reason", "Exit", "Signal", "Started", "Ended")
+    numbers = (Column("CPU s", justify="right"), Column("Peak MB", justify="right"))
+    table = Table(*titles, *numbers, "Image", Column("Attempt", no_wrap=True), box=None)
+    for attempt in attempts:
+        document = attempt.document or {}
+        where = (attempt.step, str(attempt.index), str(attempt.round), attempt.verdict)
+        members = ("reason", "exit_code", "signal")
+        ending = [_text(document.get(member)) for member in members]
+        times = [_moment(document.get(member)) for member in ("started", "ended")]
+        usage = [_text(document.get(member)) for member in ("cpu_s", "ram_peak_mb")]
+        image = _text(document.get("image_digest"))[-12:]
+        table.add_row(*where, *map(escape, ending), *times, *usage, image, attempt.attempt)
+    if attempts:
+        console.print(table)
 
 
 def show_process(console: Console, process: Process) -> None:
@@ -101,6 +123,14 @@ def show_process(console: Console, process: Process) -> None:
 def _flowing(text: str) -> str:
     """Undo the line breaks within paragraphs: the terminal has its own width."""
     return re.sub(r"(?<!\n)\n(?!\n)", " ", text.strip())
+
+
+def _moment(time: str | None) -> str:
+    return (time or "")[:19].replace("T", " ")
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
 
 
 def core_seconds(store: Store, job_id: str) -> float:

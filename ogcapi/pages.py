@@ -85,6 +85,7 @@ def _environment() -> Environment:
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     environment.filters["data"] = _data
     environment.filters["columns"] = _columns
+    environment.filters["moment"] = lambda time: time[:19].replace("T", " ")
     return environment
 
 

@@ -13,12 +13,14 @@ from k8s_manager import errors
 
 LOGGER = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
+KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After")
 OGC = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/"
 
 # exception -> (status, type, title)
 TABLE: dict[type[Exception], tuple[int, str, str]] = {
     errors.UnknownProcess: (404, OGC + "no-such-process", "No such process"),
     errors.NoSuchJob: (404, OGC + "no-such-job", "No such job"),
+    errors.NoSuchLog: (404, "about:blank", "No such part of the job"),
     errors.ResultNotReady: (404, OGC + "result-not-ready", "Results are not ready"),
     errors.JobGone: (410, "about:blank", "The job was dismissed"),
     errors.UnknownDataset: (404, "about:blank", "No such dataset"),
@@ -91,5 +93,5 @@ def from_exception(error: Exception) -> Problem:
 
 def _from_http(error: HTTPException) -> Problem:
     headers = dict(error.get_headers(request.environ))
-    keep = {name: value for name, value in headers.items() if name in ("Allow", "Retry-After")}
+    keep = {name: value for name, value in headers.items() if name in KEPT_HEADERS}
     return Problem(error.code or 500, error.name, error.description or "", headers=keep)

@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from prometheus_client import CollectorRegistry
 from pygeoapi.api import API
 
 from k8s_manager.records import Release
 from k8s_manager.registry import Registry
 from k8s_manager.settings import Settings, read_config
 from k8s_manager.store import Store
+from k8s_manager.store_metrics import registry_of
 from k8s_manager.workspace import Workspace
 from ogcapi.collections import release_resources
 
@@ -53,6 +55,11 @@ class Service:
     def store(self) -> Store:
         """The job store; opened by the first request, after a server has forked."""
         return Store(self.settings.database_url)
+
+    @functools.cached_property
+    def metrics(self) -> CollectorRegistry:
+        """The numbers of the job store for a monitoring system."""
+        return registry_of(self.store.database)
 
     def published(self) -> Published:
         """Return the collections of the newest generation."""

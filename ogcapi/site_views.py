@@ -118,7 +118,7 @@ def _overview(service: Service) -> dict[str, Any]:
     return {
         "datasets": datasets,
         "processes": sorted(service.registry.processes.values(), key=lambda entry: entry.id),
-        "jobs": [status_document(job) for job in latest.jobs],
+        "jobs": [status_document(job) for job in service.store.queue.shown(latest.jobs)],
     }
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from k8s_manager.backends.base import Round
+from k8s_manager.workspace import remove_tree
 
 LOCK = ".lock"
 RUNNER_LOG = "runner.log"
@@ -85,6 +86,19 @@ def remove_unstarted(folder: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def take_back(runner: int, folder: Path) -> None:
+    """Kill a runner that this process has just started, and delete the attempt's folder.
+
+    Raises:
+        OSError: Something of the folder cannot be deleted.
+    """
+    _kill(runner)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(runner, 0)
+    kill_leftovers([folder])
+    remove_tree(folder)
 
 
 def kill_leftovers(folders: Iterable[Path]) -> bool:

@@ -12,13 +12,14 @@ import logging
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from k8s_manager import controller_metrics
 from k8s_manager.errors import BackendError, ConfigError
 
 TIMEOUT_S = (5.0, 15.0)
@@ -66,8 +67,6 @@ class Api:
         configuration.connection_pool_maxsize = 16
         self.namespace = namespace or found
         self._client = ApiClient(configuration)
-        self.counted: Callable[[str, str, float], None] = lambda _verb, _outcome, _seconds: None
-        """Told of every call: verb, outcome (an HTTP status or ``unreachable``), seconds."""
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         """Return a resource or one page of a list."""
@@ -177,7 +176,6 @@ class Api:
         """Make one call and return the raw answer; an error answer is an `ApiError`."""
         headers = {"Accept": "application/json", "Content-Type": content or "application/json"}
         place = path.format(namespace=self.namespace)
-        begun = time.monotonic()
         outcome = "unreachable"
         try:
             request = self._client.param_serialize(
@@ -197,7 +195,7 @@ class Api:
                 0, "Unreachable", f"the Kubernetes API does not answer {verb} {place}: {error}"
             ) from error
         finally:
-            self.counted(verb.lower(), outcome, time.monotonic() - begun)
+            controller_metrics.backend_called(verb.lower(), outcome)
         return response
 
 

@@ -35,9 +35,11 @@ from k8s_manager.backends.attempt_folder import (
     never_started,
     remove_unstarted,
     runner_pid,
+    take_back,
 )
 from k8s_manager.backends.base import Attempt, Observation, Round, RoundState, Waiting
 from k8s_manager.backends.environment import program_environment
+from k8s_manager.fault_points import reached
 from k8s_manager.settings import Settings
 
 FREE_BYTES = 1_000_000
@@ -224,15 +226,19 @@ class LocalBackend:
             if chosen is None or not self.may_start():
                 return
             try:
-                self._start(chosen, chosen.pending[0])
+                if not self._start(chosen, chosen.pending[0]):
+                    return
             except OSError as error:
                 self._obstacle = Waiting("quota", f"a step cannot be started: {error.strerror}")
                 return
             self._obstacle = None
             chosen.pending.pop(0)
 
-    def _start(self, submitted: _Submitted, index: int) -> None:
-        """Start the runner of an attempt.
+    def _start(self, submitted: _Submitted, index: int) -> bool:
+        """Start the runner of an attempt; False when it was taken back at once.
+
+        It is when this process stood still in between for so long that another controller may
+        act by now: that one does not know of the attempt and would not look after it.
 
         Raises:
             OSError: It cannot be started; nothing is left of the attempt.
@@ -241,14 +247,21 @@ class LocalBackend:
         folder = round_.index_folder(index) / f"r{round_.number}-{secrets.token_hex(4)}"
         if _free_bytes(self._workspace) < FREE_BYTES:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._workspace))
+        reached("may-start")
         folder.mkdir(parents=True)
+        reached("folder-made")
         try:
             child = self._spawn(round_, index, folder)
         except OSError:
             remove_unstarted(folder)
             raise
+        reached("runner-started")
+        if not self.may_start():
+            take_back(child, folder)
+            return False
         self._children.add(child)
         submitted.runs[index].append(_Run(round_, index, folder, _pidfd(child)))
+        return True
 
     def _spawn(self, round_: Round, index: int, folder: Path) -> int:
         """Return the id of a new runner; the lock is held before it exists."""

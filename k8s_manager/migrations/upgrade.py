@@ -19,9 +19,28 @@ def upgrade(database: Database) -> None:
             return
     with database.write() as connection:
         if database.dialect == "postgresql":
+            connection.execute(text("SET LOCAL lock_timeout = 0"))  # others may take their time
             connection.execute(text(f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})"))
         if _revision(connection) != schema.HEAD:
             _run(connection)
+
+
+def missing_revision(database: Database) -> str | None:
+    """Return what is wrong with a store whose tables are older than this version needs.
+
+    A newer store is right: while an installation is brought up to date, both versions run.
+
+    Raises:
+        StoreError: The database cannot be used now.
+    """
+    with database.read() as connection:
+        found = _revision(connection)
+    if found is not None and found >= schema.HEAD:
+        return None
+    return (
+        f"its tables are of revision {found or 'none'}, this version needs {schema.HEAD}; "
+        "any command that opens it, such as `cdi jobs`, brings it up to date"
+    )
 
 
 def _revision(connection: Connection) -> str | None:

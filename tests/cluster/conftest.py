@@ -26,6 +26,7 @@ from tests.k8s_manager.installation import Installation
 NAMESPACES = "/api/v1/namespaces"
 VOLUMES = "/api/v1/persistentvolumes"
 CLAIMS = "/api/v1/namespaces/{namespace}/persistentvolumeclaims"
+_SHARED: dict[str, Any] = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -91,12 +92,8 @@ def cluster() -> Iterator[Cluster]:
     root = os.environ.get("CDI_TEST_WORKSPACE")
     folder = Path(tempfile.mkdtemp(prefix="cdi-cluster-", dir=root))
     folder.chmod(0o755)
-    capacity = {"storage": "10Gi"}
-    mode = {"accessModes": ["ReadWriteMany"], "storageClassName": ""}
-    volume = {"capacity": capacity, "hostPath": {"path": str(folder)}, **mode}
-    api.create(VOLUMES, {"metadata": {"name": namespace}, "spec": volume})
-    claim = {"volumeName": namespace, "resources": {"requests": capacity}, **mode}
-    api.create(CLAIMS, {"metadata": {"name": "workspace"}, "spec": claim})
+    api.create(VOLUMES, volume(namespace, folder))
+    api.create(CLAIMS, claim("workspace", namespace))
     wait_until(
         lambda: api.get(f"{CLAIMS}/workspace")["status"].get("phase") == "Bound", "claim bound"
     )
@@ -112,6 +109,18 @@ def installation(cluster: Cluster) -> Iterator[Installation]:
     made.store.close()
     # Whatever a test did: no Job and no pod may stay.
     wait_until(lambda: not cluster.left(made), f"nothing left, but there is {cluster.left(made)}")
+
+
+def volume(name: str, folder: Path) -> dict[str, Any]:
+    """Return a volume on a folder of the node."""
+    spec = {"capacity": {"storage": "10Gi"}, "hostPath": {"path": str(folder)}, **_SHARED}
+    return {"metadata": {"name": name}, "spec": spec}
+
+
+def claim(name: str, volume_name: str) -> dict[str, Any]:
+    """Return the claim on a volume."""
+    spec = {"volumeName": volume_name, "resources": {"requests": {"storage": "10Gi"}}, **_SHARED}
+    return {"metadata": {"name": name}, "spec": spec}
 
 
 def wait_until(condition: Any, what: str, seconds: float = 60) -> None:

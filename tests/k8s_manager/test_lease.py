@@ -12,6 +12,8 @@ from k8s_manager.lease import Lease, guard
 from k8s_manager.ledger import Failure, Ledger
 from tests.k8s_manager.installation import Installation
 
+pytestmark = pytest.mark.every_store
+
 
 def leases(installation: Installation, ttl_s: float) -> tuple[Lease, Lease]:
     database = installation.store.database

@@ -1,5 +1,7 @@
 """The local backend keeps the contract of all backends."""
 
+import pytest
+
 from tests.contract.backend import BackendContract, ControllerContract
 
 
@@ -7,5 +9,6 @@ class TestLocalBackend(BackendContract):
     pass
 
 
+@pytest.mark.every_store
 class TestLocalController(ControllerContract):
     pass

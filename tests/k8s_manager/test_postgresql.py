@@ -1,106 +1,90 @@
-"""The same promises on PostgreSQL: a private server, started by the test and ended after it."""
+"""What the job store owes to PostgreSQL: durable commits, one snapshot, nobody waits for ever."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.migration import MigrationContext
+from sqlalchemy import text
 
-from k8s_manager import schema
-from k8s_manager.errors import LeaseLost
-from k8s_manager.lease import Lease
-from k8s_manager.ledger import Ledger
-from k8s_manager.records import JobFilter
-from tests.k8s_manager.installation import Installation
+from k8s_manager.database import Database
+from k8s_manager.errors import StoreError
+from k8s_manager.records import NewJob
+from k8s_manager.store import Store
 
-
-def _binaries() -> Path | None:
-    found = shutil.which("initdb") or next(
-        (str(path) for path in sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))), None
-    )
-    return Path(found).parent if found else None
-
-
-def _as_ordinary_user() -> list[str]:
-    """Return what to put before a command: PostgreSQL refuses to be run by root."""
-    if os.getuid() != 0:
-        return []
-    return ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    binaries = _binaries()
-    if binaries is None:
-        pytest.skip("no PostgreSQL server on this machine (initdb not found)")
-    if os.getuid() == 0 and shutil.which("setpriv") is None:
-        pytest.skip("PostgreSQL does not run as root and setpriv is not there")
-    folder = Path(f"/tmp/cdi-postgresql-{os.getpid()}")  # socket paths must be short
-    folder.mkdir(mode=0o700)
-    if os.getuid() == 0:
-        os.chown(folder, 65534, 65534)
-    user, data = _as_ordinary_user(), folder / "data"
-    control = [*user, str(binaries / "pg_ctl"), "-D", str(data), "-w"]
-    options = f"-c listen_addresses='' -k {folder}"
-    try:
-        subprocess.run(
-            [*user, str(binaries / "initdb"), "-D", str(data), "-U", "cdi", "-A", "trust",
-             "--no-sync"], check=True, capture_output=True, cwd=folder,
-        )  # fmt: skip
-        subprocess.run(
-            [*control, "-l", str(folder / "log"), "-o", options, "start"],
-            check=True, capture_output=True, cwd=folder,
-        )  # fmt: skip
-        yield f"postgresql://cdi@/postgres?host={folder}"
-        subprocess.run([*control, "-m", "fast", "stop"], check=True, capture_output=True)
-    finally:
-        shutil.rmtree(folder)
+NEW = NewJob("detect", "0.1.0", {}, {"values": {}})
 
 
 @pytest.fixture
-def on_postgresql(server: str, tmp_path: Path) -> Iterator[Installation]:
-    made = Installation.at(tmp_path / "home", database_url=server)
+def store_kind() -> str:
+    return "postgresql"
+
+
+@pytest.fixture
+def store(database_url: str) -> Iterator[Store]:
+    made = Store(database_url)
     yield made
-    with made.store.database.write() as connection:
-        schema.metadata.drop_all(connection)
-        connection.exec_driver_sql("DROP TABLE alembic_version")
-    made.store.close()
+    made.close()
 
 
-def test_the_migrations_make_the_declared_tables(on_postgresql: Installation) -> None:
-    on_postgresql.store.migrate()
-    with on_postgresql.store.database.read() as connection:
-        context = MigrationContext.configure(connection)
-        assert compare_metadata(context, schema.metadata) == []
+@pytest.fixture
+def impatient(database_url: str) -> Iterator[Database]:
+    made = Database(database_url, busy_timeout_s=0.5)
+    yield made
+    made.close()
 
 
-def test_a_chain_and_two_releases(on_postgresql: Installation) -> None:
-    job = on_postgresql.run("chain", {"count": 3})
-    assert job.results is not None
-    assert on_postgresql.text(job.results["total"]) == "14"
-    for name in ("a", "b"):
-        assert on_postgresql.run("release", {"name": name}).outcome == "successful"
-    store = on_postgresql.store
-    assert [item.version for item in store.releases("demo")] == ["000002", "000001"]
-    assert store.rollback("demo", "000001").version == "000001"
-    assert store.generation() == 3
-    assert store.jobs(JobFilter(statuses=("successful",), min_duration_s=0)).matched == 3
-    assert store.counts()["successful"] == 3
+def setting(store: Store, name: str) -> str:
+    with store.database.read() as connection:
+        return str(connection.execute(text(f"SHOW {name}")).scalar_one())
 
 
-def test_a_stale_controller_can_write_nothing(on_postgresql: Installation) -> None:
-    job = on_postgresql.submit("python", {"code": "pass"})
-    database = on_postgresql.store.database
-    first, second = Lease(database, 0.0), Lease(database, 10.0)
-    assert first.acquire()
-    assert second.acquire()
-    with pytest.raises(LeaseLost):
-        Ledger(database, first).finish(job.id, "failed", "x")
-    assert on_postgresql.store.job(job.id) == job
-    assert Ledger(database, second).finish(job.id, "failed", "x")
+def test_a_commit_is_waited_for_whatever_the_servers_default_is(store: Store) -> None:
+    with store.database.write() as connection:
+        name = connection.execute(text("SELECT current_database()")).scalar_one()
+        connection.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = off"))
+    store.close()
+    assert setting(store, "synchronous_commit") == "on"
+    with store.database.write() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} SET synchronous_commit = remote_apply"))
+    store.close()
+    assert setting(store, "synchronous_commit") == "remote_apply"
+
+
+def test_what_is_read_together_is_one_state(store: Store, impatient: Database) -> None:
+    store.create_job(NEW)
+    with impatient.read() as connection:
+        count = text("SELECT count(*) FROM jobs")
+        assert connection.execute(count).scalar_one() == 1
+        store.create_job(NEW)
+        assert connection.execute(count).scalar_one() == 1
+
+
+def test_one_who_stops_in_a_transaction_does_not_hold_up_others(
+    store: Store, impatient: Database
+) -> None:
+    lock = text("UPDATE lease SET epoch = epoch")
+    held = impatient.write()
+    stopped = held.__enter__()
+    stopped.execute(lock)
+    with store.database.write() as connection:  # waits until the server has ended the other
+        connection.execute(lock)
+    with pytest.raises(StoreError, match="idle-in-transaction"):
+        held.__exit__(None, None, None)
+
+
+def test_a_lock_is_not_waited_for_for_ever(store: Store, impatient: Database) -> None:
+    lock = text("UPDATE lease SET epoch = epoch")
+    with store.database.write() as connection:
+        connection.execute(lock)
+        with pytest.raises(StoreError, match="lock timeout"), impatient.write() as waiting:
+            waiting.execute(lock)
+    with impatient.write() as waiting:
+        waiting.execute(lock)
+
+
+def test_a_server_that_is_not_there_is_named_without_its_password() -> None:
+    store = Store("postgresql://cdi:secret@127.0.0.1:9/cdi")
+    with pytest.raises(StoreError, match=r"cdi:\*\*\*@127\.0\.0\.1:9") as error:
+        store.counts()
+    assert "secret" not in str(error.value)

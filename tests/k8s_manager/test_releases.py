@@ -11,6 +11,8 @@ from k8s_manager import releases
 from k8s_manager.errors import InvalidInputs, UnknownDataset
 from tests.k8s_manager.installation import Installation, eventually
 
+pytestmark = pytest.mark.every_store
+
 
 def names(installation: Installation, dataset: str = "demo") -> list[str]:
     release = installation.store.current_releases()[dataset]

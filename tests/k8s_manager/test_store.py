@@ -1,12 +1,14 @@
-"""The job store: nothing is lost, everything is found again."""
+"""The job store, in each database it may lie in: nothing is lost, everything is found again."""
 
 from __future__ import annotations
 
 import multiprocessing
-import sqlite3
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -15,24 +17,22 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from k8s_manager import migrations, schema
 from k8s_manager.database import Database
-from k8s_manager.errors import ConfigError, NoSuchJob, StoreError
-from k8s_manager.lease import Lease
-from k8s_manager.ledger import Ledger
+from k8s_manager.errors import NoSuchJob, StoreError
 from k8s_manager.records import JobFilter, NewJob
 from k8s_manager.store import Store
+
+pytestmark = pytest.mark.every_store
 
 NEW = NewJob("detect", "0.1.0", {"path": "p.cwl", "documents": {}}, {"values": {"a": [1, None]}})
 
 
 @pytest.fixture
-def store(tmp_path: Path, empty_store: Path) -> Iterator[Store]:
-    path = tmp_path / "cdi.db"
-    path.write_bytes(empty_store.read_bytes())
-    made = Store(f"sqlite:///{path}")
+def store(database_url: str) -> Iterator[Store]:
+    made = Store(database_url)
     yield made
     made.close()
 
@@ -42,6 +42,11 @@ def migrate(url: str) -> None:
     made.migrate()
     made.create_job(NEW)
     made.close()
+
+
+def record_and_die(url: str, answer: Connection) -> None:
+    answer.send(Store(url).create_job(NEW).id)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def test_a_job_is_found_as_it_was_recorded(store: Store) -> None:
@@ -58,17 +63,17 @@ def test_a_job_is_found_as_it_was_recorded(store: Store) -> None:
         store.job("0" * 32)
 
 
-def test_a_recorded_job_survives_in_the_file(store: Store, tmp_path: Path) -> None:
-    job = store.create_job(NEW)
-    other = Store(f"sqlite:///{tmp_path / 'cdi.db'}")
-    assert other.job(job.id) == job
-    other.close()
-    with sqlite3.connect(tmp_path / "cdi.db") as connection:
-        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    connection.close()
-    with store.database.read() as opened:
-        assert opened.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
-        assert opened.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+def test_a_recorded_job_survives_the_process_that_recorded_it(
+    store: Store, database_url: str
+) -> None:
+    context = multiprocessing.get_context("forkserver")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=record_and_die, args=(database_url, theirs))
+    process.start()
+    recorded = ours.recv()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert store.job(recorded).request == NEW.request
 
 
 def test_pages_newest_first(store: Store) -> None:
@@ -122,16 +127,15 @@ def test_requests_wake_the_controller_and_nothing_else(store: Store) -> None:
             request("0" * 32)
 
 
-def test_migrating_at_once_from_several_processes(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'new' / 'cdi.db'}"
+def test_migrating_at_once_from_several_processes(new_database_url: str) -> None:
     context = multiprocessing.get_context("forkserver")
-    processes = [context.Process(target=migrate, args=(url,)) for _ in range(3)]
+    processes = [context.Process(target=migrate, args=(new_database_url,)) for _ in range(3)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0, 0]
-    store = Store(url)
+    store = Store(new_database_url)
     assert store.jobs().matched == 3
     store.close()
 
@@ -172,54 +176,6 @@ def test_a_failed_transaction_changes_nothing(store: Store) -> None:
         assert connection.execute(select(schema.counters.c.value)).scalars().all() == [0, 1]
 
 
-def test_what_is_wrong_with_the_store_is_said(tmp_path: Path) -> None:
-    (tmp_path / "no.db").write_text("this is no database, and long enough to be seen as none")
-    broken = Store(f"sqlite:///{tmp_path / 'no.db'}")
-    with pytest.raises(StoreError, match=r"no\.db: file is not a database"):
-        broken.migrate()
-    broken.close()
-    for url in ("nonsense", "mysql://localhost/x"):
-        with pytest.raises(ConfigError):
-            Store(url)
-    with pytest.raises(ConfigError, match="memory"):
-        Store("sqlite://").migrate()
-
-
-FILTERS = [
-    JobFilter(),
-    JobFilter(statuses=("running",)),
-    JobFilter(statuses=("failed", "dismissed")),
-    JobFilter(process_ids=("detect",)),
-    JobFilter(owner="local"),
-    JobFilter(created_from=1.0, created_to=2.0),
-    JobFilter(min_duration_s=1.0, statuses=("successful",)),
-]
-
-
-def test_nothing_that_is_asked_often_reads_all_records(store: Store) -> None:
-    asked: list[tuple[str, object]] = []
-    with store.database.read() as connection:
-        engine = connection.engine
-
-    def note(_: object, __: object, statement: str, parameters: object, *___: object) -> None:
-        asked.append((statement, parameters))
-
-    event.listen(engine, "before_cursor_execute", note)
-    for wanted in FILTERS:
-        store.jobs(wanted)
-    ledger = Ledger(store.database, Lease(store.database, 10.0))
-    for question in (store.counts, ledger.unfinished, ledger.to_remove, ledger.rounds_left):
-        question()
-    event.remove(engine, "before_cursor_execute", note)
-    with store.database.read() as connection:
-        for statement, parameters in asked:
-            if statement.startswith("SELECT"):
-                plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-                steps = [row[3] for row in plan]
-                scans = [step for step in steps if "SCAN" in step and "rounds_open" not in step]
-                assert [step for step in scans if "COVERING INDEX" not in step] == []
-
-
 def test_a_store_of_the_first_version_is_brought_up_to_date(store: Store) -> None:
     job = store.create_job(NEW)
     with store.database.write() as connection:
@@ -231,8 +187,8 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(store: Store) -> Non
     assert store.jobs().jobs[0].id == job.id
 
 
-def test_too_many_requests_at_once_are_a_problem_of_the_store(tmp_path: Path) -> None:
-    database = Database(f"sqlite:///{tmp_path / 'cdi.db'}", busy_timeout_s=0.05)
+def test_too_many_requests_at_once_are_a_problem_of_the_store(database_url: str) -> None:
+    database = Database(database_url, busy_timeout_s=0.05)
     with ExitStack() as held:
         for _ in range(15):
             held.enter_context(database.read())

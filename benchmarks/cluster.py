@@ -16,12 +16,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import cluster_latency
+import cluster_queue
+import cluster_records
 from cluster_place import Place, machine, place
 from cluster_server import served
 from figures import OUT, Figure, show, write
 from raw_jobs import RawClient
 
-PARTS = ("first-line", "chain", "scatter")
+PARTS = ("first-line", "chain", "scatter", "calls", "queue", "records")
 
 
 def main() -> int:
@@ -46,6 +48,12 @@ def main() -> int:
 
 
 def _measure(name: str, here: Place, options: argparse.Namespace) -> list[Figure]:
+    if name == "calls":
+        return cluster_queue.api_calls(here, options.pairs)
+    if name == "queue":
+        return cluster_queue.queue(here, options.jobs)
+    if name == "records":
+        return cluster_records.records(here, options.records)
     latencies: dict[str, Callable[..., list[Figure]]] = {
         "first-line": lambda *both: cluster_latency.first_line(*both, options.pairs),
         "chain": lambda *both: cluster_latency.chain(*both, options.chains),
@@ -62,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--chains", type=int, default=10, help="chains of three steps")
     parser.add_argument("--scatters", type=int, default=10, help="pairs of scattered steps")
     parser.add_argument("--indexes", type=int, default=10, help="indexes of a scattered step")
+    parser.add_argument("--jobs", type=int, default=1000, help="jobs submitted at once, twice")
+    parser.add_argument("--records", type=int, default=100_000, help="job records in the store")
     parser.add_argument("--database", default="", help="job store; default an SQLite file")
     parser.add_argument("--folder", type=Path, help="where files lie; default a temporary folder")
     parser.add_argument("--json", type=Path, help="write all values to this file")

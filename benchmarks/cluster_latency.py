@@ -141,9 +141,7 @@ def _lists(parts: dict[str, list[float]]) -> Iterator[list[float]]:
 
 
 def _gaps(steps: list[tuple[float, float]]) -> list[float]:
-    return [
-        after[0] - before[1] for before, after in zip(steps[:-1], steps[1:], strict=True)
-    ]
+    return [after[0] - before[1] for before, after in zip(steps[:-1], steps[1:], strict=True)]
 
 
 def _parts(served: Served, job: str, sent: float, file: Path) -> Iterator[tuple[str, float]]:

@@ -23,6 +23,8 @@ from cluster_place import Place, wait_until
 from k8s_manager.store import Store
 
 ROOT = Path(__file__).parent.parent
+START_S = 180.0
+"""Seconds for a server to answer on a busy machine."""
 FINAL = ("successful", "failed", "dismissed")
 
 
@@ -201,7 +203,7 @@ def _config(home: Path) -> Path:
 
 
 def _address(process: subprocess.Popen[bytes], log: Path) -> Any:
-    until = time.monotonic() + 60
+    until = time.monotonic() + START_S
     while time.monotonic() < until and process.poll() is None:
         found = re.search(r"Serving on (http://\S+)", log.read_text(errors="replace"))
         if found:

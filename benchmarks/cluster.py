@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import cluster_latency
@@ -54,13 +53,13 @@ def _measure(name: str, here: Place, options: argparse.Namespace) -> list[Figure
         return cluster_queue.queue(here, options.jobs)
     if name == "records":
         return cluster_records.records(here, options.records)
-    latencies: dict[str, Callable[..., list[Figure]]] = {
-        "first-line": lambda *both: cluster_latency.first_line(*both, options.pairs),
-        "chain": lambda *both: cluster_latency.chain(*both, options.chains),
-        "scatter": lambda *both: cluster_latency.scatter(*both, options.scatters, options.indexes),
-    }
     with served(here, name, database_url=options.database) as server:
-        return latencies[name](server, RawClient(here))
+        raw = RawClient(here)
+        if name == "first-line":
+            return cluster_latency.first_line(server, raw, options.pairs)
+        if name == "chain":
+            return cluster_latency.chain(server, raw, options.chains)
+        return cluster_latency.scatter(server, raw, options.scatters, options.indexes)
 
 
 def _parser() -> argparse.ArgumentParser:

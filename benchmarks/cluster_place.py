@@ -1,4 +1,4 @@
-"""A place in the cluster for a benchmark: a namespace, and in it a claim on a folder of this machine.
+"""A place in the cluster for a benchmark: a namespace, in it a claim on a folder of this machine.
 
 The node has to see that folder under the same path: a one-node cluster whose node is this machine.
 """

@@ -38,8 +38,8 @@ def records(place: Place, count: int) -> list[Figure]:
             if "gunicorn" in line
         ]
         return [
-            Figure(f"status request with {count} job records, median", 1000 * statistics.median(taken),
-                   "ms", 10, beside=spread([1000 * item for item in taken], "ms"), values=taken),
+            Figure(f"status request with {count} job records, median",
+                   1000 * statistics.median(taken), "ms", 10, beside=spread([1000 * item for item in taken], "ms"), values=taken),
             Figure("the same, 95th percentile", 1000 * percentile(taken, 0.95), "ms", 10),
             Figure("memory of the largest web worker", max(workers), "MB", 200,
                    beside=f"highest ever, after {len(PAGES)} kinds of pages, two workers"),

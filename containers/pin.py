@@ -12,10 +12,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+HEAD = "# Which images run. Written by containers/build (PIN=...); JSON, which is YAML too.\n"
+
 
 def main(target: Path, version: str, references: list[str]) -> None:
     """Replace the component; images that are not named now keep what the file says of them."""
-    known = json.loads(target.read_text()) if target.exists() else {}
+    known = json.loads(target.read_text().removeprefix(HEAD)) if target.exists() else {}
     built = dict(item.split("=", 1) for item in references)
     images = {item["name"]: item for item in known.get("images", [])}
     for name, reference in built.items():
@@ -24,7 +26,8 @@ def main(target: Path, version: str, references: list[str]) -> None:
     generators = known.get("configMapGenerator", [])
     if "stage" in built:
         literal = f"CDI_KUBERNETES_IMAGES=cdi/stage:{version}={built['stage']}"
-        generators = [{"name": "cdi-settings", "behavior": "merge", "literals": [literal]}]
+        settings = {"name": "cdi-settings", "namespace": "cdi", "behavior": "merge"}
+        generators = [{**settings, "literals": [literal]}]
     component: dict[str, Any] = {
         "apiVersion": "kustomize.config.k8s.io/v1alpha1",
         "kind": "Component",
@@ -32,7 +35,7 @@ def main(target: Path, version: str, references: list[str]) -> None:
         "configMapGenerator": generators,
     }
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(json.dumps(component, indent=2) + "\n")
+    target.write_text(HEAD + json.dumps(component, indent=2) + "\n")
     sys.stderr.write(f"written: {target}\n")
 
 

@@ -21,6 +21,7 @@ from k8s_manager.execution import Execution
 from k8s_manager.lease import Lease
 from k8s_manager.ledger import Ledger
 from k8s_manager.records import Job
+from k8s_manager.retention import Retention
 from k8s_manager.rounds import Means
 from k8s_manager.settings import Settings
 from k8s_manager.store import Store
@@ -49,6 +50,7 @@ class Controller:
         self._means = Means(
             settings, store, self._ledger, Workspace(settings.workspace), backend, self._pool
         )
+        self._retention = Retention(self._means)
         self._executions: dict[str, Execution] = {}
         self._paused: dict[str, float] = {}
         self._wake = -1
@@ -99,6 +101,7 @@ class Controller:
                     controller_metrics.observed(observation)
                     self._look(observation)
                     self._advance(observation)
+                    self._retention.tend()
         except LeaseLost:
             log.warning("another controller has taken over")
             self._let_go()
@@ -190,9 +193,10 @@ class Controller:
     def _adopt(self, job_id: str) -> None:
         try:
             self._executions[job_id] = Execution(self._means, *self._ledger.load(job_id))
-        except CdiError as error:
-            if isinstance(error, (StoreError, LeaseLost)):
-                raise
+        except (StoreError, LeaseLost):
+            raise
+        except Exception as error:  # a record that makes no sense must not hold up the others
+            log.exception("job %s cannot be read", job_id)
             problem = {"title": "the job cannot be read", "detail": str(error), "status": 500}
             self._ledger.abandon(job_id, problem)
 

@@ -9,6 +9,8 @@ CdiError
 ├── NoSuchJob              no record of that id
 ├── NoSuchLog              the job has no such step, index or attempt
 ├── JobGone                the job's results were removed, or it was dismissed
+│   └── FilesExpired       its files were deleted because of their age
+├── NotRetryable           the job cannot be tried again in the state that it is in
 ├── ResultNotReady         the job has not finished
 ├── BackendError           the place where steps run cannot be used now
 ├── LeaseLost              another controller has taken over
@@ -51,6 +53,14 @@ class NoSuchLog(CdiError):  # noqa: N818
 
 class JobGone(CdiError):  # noqa: N818
     """The job was dismissed, or its results were removed."""
+
+
+class FilesExpired(JobGone):
+    """The job's files were deleted because of their age."""
+
+
+class NotRetryable(CdiError):  # noqa: N818
+    """The job cannot be tried again in the state that it is in."""
 
 
 class ResultNotReady(CdiError):  # noqa: N818

@@ -24,6 +24,7 @@ from k8s_manager.ledger import Failure, Judged
 from k8s_manager.plan import PlanError, plan_of, with_defaults
 from k8s_manager.records import Job, RoundRecord
 from k8s_manager.reporting import Reporter
+from k8s_manager.reuse import Reuse
 from k8s_manager.rounds import Means, Rounds
 from k8s_manager.step_runner import VERSION
 
@@ -44,6 +45,7 @@ class Execution:
         self._process = Process.from_json(job.process)
         self._plan = plan_of(self._process)
         self._rounds = Rounds(means, job, self._plan, history)
+        self._reuse = Reuse(means, job, self._plan, self._rounds)
         self._settling: Future[Any] | None = None
         self._reporter = Reporter(means.ledger, means.workspace, job, self._plan)
 
@@ -136,11 +138,11 @@ class Execution:
         failure: Failure | None = None
         for round_, attempt in self._new_ends(observation):
             verdict, entry = self._verdict(round_, attempt)
-            if verdict.kind == judge.COMMIT and self._publishes(round_.step):
+            if verdict.kind == judge.COMMIT and self._rounds.publishes(round_.step):
                 entry = self._publish(round_, entry)
             else:
                 judged.append(entry)
-            self._note(round_, entry)
+            self._note(entry)
             if verdict.kind == judge.FAIL and failure is None:
                 failure = Failure(self._problem(verdict, entry), entry.step)
             elif verdict.kind in (judge.AGAIN, judge.LOST, judge.MORE_MEMORY):
@@ -189,13 +191,14 @@ class Execution:
             verdict=verdict.kind,
             folder=self._means.workspace.location(attempt.folder),
             document=_document(round_, attempt),
+            reuse_key=self._reuse.key_after(round_, attempt.index, verdict),
         )
 
-    def _note(self, round_: RoundRecord, entry: Judged) -> None:
+    def _note(self, entry: Judged) -> None:
         """Keep in mind what is (or is about to be) written down."""
         key = (entry.step, entry.index, entry.attempt)
-        self._history.note(key, round_.round, entry.verdict, self.job.id)
-        if entry.verdict == judge.COMMIT:
+        self._history.note(key, entry.round, entry.verdict, self.job.id)
+        if entry.verdict in judge.COUNT:
             outputs = dict(entry.document or {})["outputs"]
             self._history.committed[entry.step][entry.index] = outputs
 
@@ -208,9 +211,6 @@ class Execution:
             where += f", index {entry.index}"
         problem["detail"] = f"{problem['detail']} ({where})".lstrip()
         return problem | {"step": entry.step}
-
-    def _publishes(self, step: str) -> bool:
-        return self._rounds.dataset is not None and releases.publishing_step(self._plan) == step
 
     def _publish(self, round_: RoundRecord, entry: Judged) -> Judged:
         """Switch to the release that a step wrote, unless another one came in between."""
@@ -235,16 +235,22 @@ class Execution:
 
     def _start(self, step: Step) -> bool:
         try:
-            total = len(self._rounds.inputs(step))
+            given = self._rounds.inputs(step)
         except PlanError as error:
             self.fail({"title": "the workflow cannot go on", "detail": str(error), "status": 500})
             return False
-        self._history.totals[step.id] = total
+        reused = self._reuse.taken_over(step, given)
+        if reused is None:
+            return False
+        total = self._history.totals[step.id] = len(given)
         self._history.states[step.id] = "running"
         if total:
             ram_mb = self._rounds.tool(step.id).resources.ram_min
-            first = self._rounds.new(step.id, 0.0, ram_mb, list(range(total)))
-            self._means.ledger.start_step(self.job.id, step.id, total, first)
+            open_ = set(range(total)) - {entry.index for entry in reused}
+            first = self._rounds.new(step.id, 0.0, ram_mb, open_) if open_ else None
+            self._means.ledger.start_step(self.job.id, step.id, total, first, reused)
+            for entry in reused:
+                self._note(entry)
         return True
 
     def _go_on(self, step: Step) -> bool:
@@ -278,7 +284,7 @@ class Execution:
     def _wind_down(self) -> bool:
         """Stop what still runs; end the job when nothing of it is left."""
         means = self._means
-        settled = self._settling is None or self._settling.done()
+        settled = (self._settling is None or self._settling.done()) and self._reuse.idle
         if not self._rounds.cancel() or not settled:
             return False
         clear_up(means.ledger, means.workspace, self.job.id)

@@ -52,6 +52,7 @@ class History:
                 not_before=row.not_before,
                 base=row.base,
                 open=row.open,
+                code=row.code,
             )
             history.rounds[record.name] = record
         for commit in _of(connection, schema.commits, job_id, "idx"):

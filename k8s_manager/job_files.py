@@ -49,7 +49,7 @@ def job_values(settings: Settings, workspace: Workspace, job: Job, process: Proc
     folder = workspace.job(job.id) / "inputs"
     values = {
         name: _settled(settings, workspace, folder / name, value)
-        for name, value in job.request["values"].items()
+        for name, value in _given(workspace, job).items()
     }
     declared = process.inputs.get(SOURCE_CONFIG)
     if declared is not None and declared.internal:
@@ -132,6 +132,18 @@ def _default_sources() -> Path:
     return Path(found.submodule_search_locations[0]) / "ingest" / "sources.yml"
 
 
+def _given(workspace: Workspace, job: Job) -> dict[str, Any]:
+    """Return the values of a request; of a retry with the files as the job before had them."""
+    given = dict(job.request["values"])
+    if job.retry_of is not None:
+        try:
+            earlier = json.loads((workspace.job(job.retry_of) / "inputs.json").read_bytes())
+        except OSError:  # it came to its end before it had its files
+            return given
+        given = {name: earlier.get(name, value) for name, value in given.items()}
+    return given
+
+
 def _settled(settings: Settings, workspace: Workspace, folder: Path, value: Any) -> Any:
     """Return a value whose files lie in `folder`."""
     if isinstance(value, list):
@@ -149,7 +161,7 @@ def _settled(settings: Settings, workspace: Workspace, folder: Path, value: Any)
         write_whole(path, value["contents"].encode())
     elif "contents_base64" in value:
         write_whole(path, base64.b64decode(value["contents_base64"]))
-    elif location.startswith("file://"):
+    elif location.startswith(("file://", "workspace:")):
         _copy(workspace.path(location), path)
     elif location.startswith(("https://", "http://")):
         fetch(location, path, settings)
@@ -177,11 +189,12 @@ def _described(workspace: Workspace, path: Path) -> dict[str, Any]:
         "location": workspace.location(path),
         "basename": path.name,
     }
-    if path.is_file():
-        with path.open("rb") as stream:
-            digest = hashlib.file_digest(stream, "sha256").hexdigest()
-        described |= {"checksum": f"sha256${digest}", "size": path.stat().st_size}
-    return described
+    if path.is_dir():
+        listing = [_described(workspace, entry) for entry in sorted(path.iterdir())]
+        return described | {"listing": listing}
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return described | {"checksum": f"sha256${digest}", "size": path.stat().st_size}
 
 
 def _source_folders(

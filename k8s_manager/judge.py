@@ -33,6 +33,10 @@ LOST = "lost"
 REPEATED = "repeated"
 SUPERSEDED = "superseded"
 CANCELLED = "cancelled"
+REUSED = "reused"
+"""Not judged here: taken over from a job that is being retried."""
+COUNT = (COMMIT, REUSED)
+"""Verdicts on the one attempt of an index whose outputs count."""
 
 _UNPROCESSABLE = 422
 _INTERNAL = 500

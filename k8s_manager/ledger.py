@@ -38,6 +38,8 @@ class Judged:
     verdict: str
     folder: str
     document: Mapping[str, Any] | None
+    reuse_key: str | None = None
+    """What made its outputs (`reuse_key`), for one that a retry may take over."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +139,24 @@ class Ledger:
                 )
         reached("planned")
 
-    def start_step(self, job_id: str, step: str, total: int, first: RoundRecord) -> None:
-        """Write down that a step starts, with its number of indexes and its first round."""
+    def start_step(
+        self,
+        job_id: str,
+        step: str,
+        total: int,
+        first: RoundRecord | None,
+        reused: Iterable[Judged] = (),
+    ) -> None:
+        """Write down that a step starts, with its number of indexes and its first round.
+
+        `reused` counts already; no round is needed when that is all of it.
+        """
         with self.write() as connection:
             _set_step(connection, job_id, step, state="running", total=total, started=time.time())
-            _open_round(connection, first, self.epoch)
+            for attempt in reused:
+                write_judged(connection, job_id, attempt)
+            if first is not None:
+                _open_round(connection, first, self.epoch)
         reached("round-opened")
 
     def decide(
@@ -272,7 +287,7 @@ def write_judged(connection: Connection, job_id: str, judged: Judged) -> None:
     """Write an ended attempt; a second one of the same index never becomes the one that counts."""
     key = {"job_id": job_id, "step": judged.step, "idx": judged.index}
     verdict = judged.verdict
-    if verdict == judge.COMMIT:
+    if verdict in judge.COUNT:
         table = schema.commits
         taken = connection.execute(
             select(table.c.attempt).where(
@@ -283,7 +298,11 @@ def write_judged(connection: Connection, job_id: str, judged: Judged) -> None:
             verdict = judge.SUPERSEDED
         else:
             outputs = dict((judged.document or {})["outputs"])
-            connection.execute(insert(table).values(**key, attempt=judged.attempt, outputs=outputs))
+            connection.execute(
+                insert(table).values(
+                    **key, attempt=judged.attempt, outputs=outputs, reuse_key=judged.reuse_key
+                )
+            )
     connection.execute(
         insert(schema.attempts).values(
             **key,
@@ -309,6 +328,7 @@ def _open_round(connection: Connection, round_: RoundRecord, epoch: int) -> None
             ram_mb=round_.ram_mb,
             not_before=round_.not_before,
             base=round_.base,
+            code=round_.code,
             open=True,
             created=time.time(),
         )

@@ -104,7 +104,7 @@ class KubernetesManager(BaseManager):  # type: ignore[misc]
             JobResultNotFoundError: It has no results (any more).
         """
         job = self._job(job_id)
-        if job.removed is not None or job.status != SUCCESSFUL or job.results is None:
+        if job.why_files_are_gone is not None or job.status != SUCCESSFUL or job.results is None:
             raise JobResultNotFoundError(f"job {job_id} is {job.status} and has no results")
         settings, _ = self._open()
         return plain_results(job, settings.workspace)

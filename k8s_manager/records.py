@@ -31,6 +31,8 @@ class NewJob:
     request: dict[str, Any]
     """``{"values": CWL values, "outputs": ..., "response": ..., "subscriber": ...}``."""
     owner: str = "local"
+    retry_of: str | None = None
+    """The job that this one tries again."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,29 @@ class Job:
     dismiss_requested: bool
     removed: str | None
     """When the results of the finished job were removed, else None."""
+    retry_of: str | None = None
+    """The job that this one tries again."""
+    files_expired: str | None = None
+    """When its inputs and outputs were deleted because of their age, else None."""
+    logs_expired: str | None = None
+    """When what its programs wrote to stdout and stderr was deleted because of its age."""
 
     @property
     def finished_at_all(self) -> bool:
         """Whether the job has ended, in whatever way."""
         return self.outcome is not None
+
+    @property
+    def why_files_are_gone(self) -> str | None:
+        """The reason, as a sentence, why the job's files are no longer there; None if they are."""
+        if self.removed is not None:
+            return f"job {self.id} was dismissed; its files were removed on {self.removed[:10]}"
+        if self.files_expired is not None:
+            return (
+                f"the files of job {self.id} were deleted on {self.files_expired[:10]}: they are "
+                f"kept for some days only; execute {self.process_id} again to have them made anew"
+            )
+        return None
 
 
 @dataclass(frozen=True)
@@ -124,7 +144,8 @@ class AttemptRecord:
     attempt: str
     round: int
     verdict: str
-    """``commit``, ``fail``, ``again``, ``repeated``, ``more-memory``, ``lost``, ``superseded``."""
+    """``commit``, ``fail``, ``again``, ``repeated``, ``more-memory``, ``lost``, ``superseded``;
+    ``reused``: taken over from a job that this one retries (`document` says from which)."""
     folder: str
     """Location of the attempt's folder (``workspace:jobs/...``); logs lie in it."""
     document: dict[str, Any] | None
@@ -148,6 +169,8 @@ class RoundRecord:
     base: int | None
     """Version of the dataset's release that a publishing step starts from."""
     open: bool
+    code: str | None = None
+    """What identifies the code that it runs (`Backend.code_of`)."""
 
 
 @dataclass(frozen=True)

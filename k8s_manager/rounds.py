@@ -80,6 +80,7 @@ class Rounds:
             not_before=time.time() + delay_s if delay_s else 0.0,
             base=version,
             open=True,
+            code=self.code(step),
         )
         rounds[record.name] = record
         return record
@@ -102,6 +103,19 @@ class Rounds:
         tool = self._plan.steps[step].process.tool
         assert tool is not None  # noqa: S101  the loader refuses nested workflows
         return tool
+
+    def publishes(self, step: str) -> bool:
+        """Tell whether a step makes a release, which starts from the one that is current then."""
+        return self.dataset is not None and releases.publishing_step(self._plan) == step
+
+    def code(self, step: str) -> str | None:
+        """Return what identifies the code that a step runs now; None when nobody knows."""
+        tool = self.tool(step)
+        words = [*tool.base_command, *(argument.value for argument in tool.arguments)]
+        for declared in self._plan.steps[step].process.inputs.values():
+            if isinstance(declared.default, Mapping) and declared.default.get("class") == "File":
+                words.append(str(self._means.workspace.path(declared.default["location"])))
+        return self._means.backend.code_of(tool.image, words)
 
     def submit(self) -> bool:
         """Hand over every round whose time has come; True when there was one."""

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0002"
+HEAD = "0003"
 
 metadata = MetaData()
 
@@ -50,6 +50,9 @@ jobs = Table(
     Column("dismiss_requested", Boolean, nullable=False),
     Column("removed", Float),
     Column("files_removed", Boolean, nullable=False),
+    Column("retry_of", String(32)),
+    Column("files_expired", Float),
+    Column("logs_expired", Float),
     Index("jobs_by_outcome", "outcome"),
     # Records may hold megabytes in `process` and `request`: lists must not read them to filter.
     Index(
@@ -63,6 +66,25 @@ jobs = Table(
         sqlite_where=text("removed IS NOT NULL"),
         postgresql_where=text("removed IS NOT NULL"),
     ),
+    Index(
+        "jobs_by_retry_of",
+        "retry_of",
+        sqlite_where=text("retry_of IS NOT NULL"),
+        postgresql_where=text("retry_of IS NOT NULL"),
+    ),
+    Index(
+        "jobs_with_files",
+        *("outcome", "finished"),
+        sqlite_where=text("files_expired IS NULL"),
+        postgresql_where=text("files_expired IS NULL"),
+    ),
+    Index(
+        "jobs_with_logs",
+        "finished",
+        sqlite_where=text("logs_expired IS NULL"),
+        postgresql_where=text("logs_expired IS NULL"),
+    ),
+    Index("jobs_by_end", "finished"),
     comment="What was asked for and what became of it; `outcome` never changes once set",
 )
 
@@ -93,6 +115,7 @@ rounds = Table(
     Column("ram_mb", Integer, nullable=False),
     Column("not_before", Float, nullable=False),
     Column("base", Integer),
+    Column("code", String(64)),
     Column("open", Boolean, nullable=False),
     Column("created", Float, nullable=False),
     Index(
@@ -127,6 +150,7 @@ commits = Table(
     Column("idx", Integer, primary_key=True, autoincrement=False),
     Column("attempt", String(80), nullable=False),
     Column("outputs", _json, nullable=False),
+    Column("reuse_key", String(64)),
     comment="The one attempt of each step and index whose outputs count; rows never change",
 )
 

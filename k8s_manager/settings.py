@@ -35,6 +35,8 @@ class Dataset:
     """Ids of the processes whose releases may become current."""
     title: Mapping[str, str] = field(default_factory=dict)
     """Title by language (``en``, ``de``)."""
+    note: Mapping[str, str] = field(default_factory=dict)
+    """What a reader must know about it, by language: shown with its collections and on pages."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,28 @@ class Settings:
     health_limit_s: float = 60.0
     """CDI_HEALTH_LIMIT_S: seconds after which a controller whose loop stands still is not healthy.
     A look at 2,000 records takes less than one; a store that is away holds it up for some 15."""
+    keep_workspace_days: float = 30.0
+    """Days for which inputs and outputs of successful jobs are kept; 0 keeps them for ever. A month
+    to fetch results in; what was published is a release and not concerned."""
+    keep_failed_workspace_days: float = 14.0
+    """The same for failed jobs, whose outputs serve nothing but a retry; 0 keeps them for ever."""
+    keep_dismissed_workspace_days: float = 7.0
+    """The same for dismissed jobs; 0 keeps them for ever."""
+    keep_logs_days: float = 90.0
+    """Days for which what programs wrote to stdout and stderr is kept: a quarter, to look into
+    what became strange since. 0 keeps it for ever."""
+    keep_records_days: float = 0.0
+    """Days for which the records of finished jobs are kept. 0, for ever: they are small, and say
+    how a release came about."""
+    keep_releases: int = 0
+    """Newest releases kept of each dataset, besides the current one and those whose rasters a kept
+    one names. 0 keeps all: releases are the product, deleting them is somebody's decision."""
+    cache_limit_bytes: int = 50_000_000_000
+    """Bytes that the input cache may have; what was used least recently goes first, never what a
+    job that runs or whose files are kept needs. 50 GB leave room on a laptop; a server that works
+    on whole districts wants more, or downloads them again and again. 0 sets no limit."""
+    tidy_s: float = 60.0
+    """Seconds between looks for what has been kept long enough."""
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     """Datasets that releases are published to, by name."""
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
@@ -221,7 +245,9 @@ def _datasets(given: Mapping[str, Any]) -> dict[str, Dataset]:
                 f"dataset name {name!r}: expected lower case letters, digits and hyphens"
             )
         if not isinstance(entry, Mapping) or "crs" not in entry or not entry.get("writers"):
-            raise ConfigError(f"dataset {name}: expected crs, writers and optionally area, title")
+            raise ConfigError(
+                f"dataset {name}: expected crs, writers and optionally area, title, note"
+            )
         area = entry.get("area")
         if area is not None and len(area) != 4:
             raise ConfigError(f"dataset {name}: area must be left, bottom, right, top")
@@ -231,6 +257,7 @@ def _datasets(given: Mapping[str, Any]) -> dict[str, Dataset]:
             crs=str(entry["crs"]),
             writers=tuple(entry["writers"]),
             title=dict(entry.get("title") or {}),
+            note=dict(entry.get("note") or {}),
         )
     return datasets
 

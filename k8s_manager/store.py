@@ -54,28 +54,8 @@ class Store:
 
     def create_job(self, new: NewJob) -> Job:
         """Record a job; when this returns, the job survives whatever dies next."""
-        job_id = uuid_utils.uuid7().hex
-        now = time.time()
         with self.database.write() as connection:
-            connection.execute(
-                insert(schema.jobs).values(
-                    id=job_id,
-                    process_id=new.process_id,
-                    process_version=new.process_version,
-                    process=new.process,
-                    request=new.request,
-                    owner=new.owner,
-                    status=records.ACCEPTED,
-                    created=now,
-                    updated=now,
-                    progress=0,
-                    message="",
-                    dismiss_requested=False,
-                    files_removed=False,
-                )
-            )
-            _bump(connection, "wake")
-            job = _job(connection, job_id)
+            job = insert_job(connection, new)
         reached("job-recorded")
         return job
 
@@ -215,6 +195,12 @@ class Store:
             UnknownDataset: The dataset has no such release.
         """
         with self.database.write() as connection:
+            # Locked first: a release that is about to be deleted must not become current.
+            connection.execute(
+                select(schema.datasets.c.version)
+                .where(schema.datasets.c.dataset == dataset)
+                .with_for_update()
+            )
             table = schema.releases
             row = connection.execute(
                 select(table).where(
@@ -268,6 +254,32 @@ class Store:
         ]
 
 
+def insert_job(connection: Connection, new: NewJob) -> Job:
+    """Record a job within a transaction and tell the controller."""
+    job_id = uuid_utils.uuid7().hex
+    now = time.time()
+    connection.execute(
+        insert(schema.jobs).values(
+            id=job_id,
+            process_id=new.process_id,
+            process_version=new.process_version,
+            process=new.process,
+            request=new.request,
+            owner=new.owner,
+            retry_of=new.retry_of,
+            status=records.ACCEPTED,
+            created=now,
+            updated=now,
+            progress=0,
+            message="",
+            dismiss_requested=False,
+            files_removed=False,
+        )
+    )
+    _bump(connection, "wake")
+    return _job(connection, job_id)
+
+
 def job_of(row: Row[Any]) -> Job:
     """Return the job that a row of `schema.jobs` holds."""
     values = row._mapping
@@ -290,6 +302,9 @@ def job_of(row: Row[Any]) -> Job:
         error=row.error,
         dismiss_requested=row.dismiss_requested,
         removed=_iso(row.removed),
+        retry_of=row.retry_of,
+        files_expired=_iso(row.files_expired),
+        logs_expired=_iso(row.logs_expired),
     )
 
 

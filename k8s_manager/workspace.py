@@ -136,10 +136,34 @@ def copy_tree(source: Path, target: Path) -> None:
         if entry.is_dir():
             copy_tree(entry, target / entry.name)
             continue
-        try:
-            (target / entry.name).hardlink_to(entry)
-        except OSError:
-            shutil.copy2(entry, target / entry.name)
+        link_file(entry, target / entry.name)
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Give a file that never changes a second name, or copy it where there are no hard links.
+
+    Raises:
+        OSError: It cannot be done.
+    """
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target)
+        with target.open("rb") as stream:
+            os.fsync(stream.fileno())
+
+
+def sync_folder(folder: Path) -> None:
+    """Make sure that the names in a folder survive a power cut.
+
+    Raises:
+        OSError: The disk does not take them.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def remove_tree(folder: Path) -> None:

@@ -21,6 +21,7 @@ from ogcapi import (
     problems,
     process_views,
     release_files,
+    retry_views,
     site_views,
 )
 from ogcapi.service import Service
@@ -33,7 +34,7 @@ ALLOWED = "Content-Type, Prefer, Accept, Accept-Language, If-None-Match, If-Rang
 COMPRESSIBLE = ("application/json", "text/", "application/geo+json", "application/problem+json")
 VIEWS = (
     *(site_views, process_views, job_views, log_views, attempt_views, collection_views),
-    *(release_files, monitoring_views),
+    *(retry_views, release_files, monitoring_views),
 )
 
 

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 import yaml
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -26,9 +25,10 @@ from k8s_manager.registry import Registry
 from k8s_manager.settings import Settings, read_config
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
-from ogcapi import log_printing, overview
+from ogcapi import cache_commands, log_printing, overview
+from ogcapi.job_commands import retry_job, see_through
 from ogcapi.metadata import check_metadata
-from ogcapi.watch import watch
+from ogcapi.terminal import ERR, OUT, Config, complain
 
 app = typer.Typer(
     name="cdi",
@@ -38,20 +38,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 jobs_app = typer.Typer(
-    help="List, show and dismiss jobs; print their logs.", invoke_without_command=True
+    help="List, show, dismiss and retry jobs; print their logs.", invoke_without_command=True
 )
 app.add_typer(jobs_app, name="jobs")
 datasets_app = typer.Typer(
     help="Show the current releases; roll one back.", invoke_without_command=True
 )
 app.add_typer(datasets_app, name="datasets")
-OUT = Console()
-ERR = Console(stderr=True)
-
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", help="Configuration file (CDI_CONFIG).", dir_okay=False),
-]
+app.add_typer(cache_commands.app, name="cache")
+jobs_app.command("retry")(retry_job)
 
 
 @app.command()
@@ -83,14 +78,7 @@ def run(
         return
     job = store.create_job(new)
     OUT.print(f"Job [bold]{job.id}[/bold] of process [bold]{process}[/bold]")
-    job, interrupted = watch(Controller(settings, store, chosen_backend(settings)), store, job, OUT)
-    if job.status != "successful":
-        error = job.error or {}
-        _complain(f"{job.status}: {error.get('title') or job.message or 'no reason was recorded'}")
-        if error.get("detail"):
-            ERR.print(str(error["detail"]), markup=False, highlight=False, soft_wrap=True)
-        raise typer.Exit(130 if interrupted else 1)
-    overview.show_results(OUT, store, Workspace(settings.workspace), job)
+    see_through(settings, store, job)
 
 
 @app.command()
@@ -145,6 +133,28 @@ def controller(config: Config = None) -> None:
 
 
 @app.command()
+def migrate(
+    check: Annotated[
+        bool, typer.Option("--check", help="Change nothing; succeed once it has been done.")
+    ] = False,
+    wait: Annotated[
+        float, typer.Option(help="Seconds to wait for the database, or for who migrates it.", min=0)
+    ] = 0.0,
+    config: Config = None,
+) -> None:
+    """Bring the tables of the job store up to date; harmless when they are."""
+    from k8s_manager.migrations.upgrade import await_upgrade
+
+    store = Store(_settings(config).database_url)
+
+    def say(line: str) -> None:
+        OUT.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    await_upgrade(store.database, upgrading=not check, wait_s=wait, say=say)
+    say("The tables of the job store are up to date.")
+
+
+@app.command()
 def processes(
     process: Annotated[str | None, typer.Argument(help="Show one process in full.")] = None,
     config: Config = None,
@@ -171,14 +181,16 @@ def jobs(
         return
     store = _store(_settings(config))
     page = store.jobs(JobFilter(), limit=limit, after=None)
-    table = Table(box=None)
+    table = Table(box=None, pad_edge=False)
     table.add_column("Job", no_wrap=True, min_width=32)  # whole: it is what the next command takes
-    for title in ("Process", "Status", "%", "Created", "Message"):
-        table.add_column(title)
+    table.add_column("Status", no_wrap=True, min_width=len("running 99 %"))
+    table.add_column("Created", no_wrap=True)
+    table.add_column("Process and message", overflow="fold", min_width=len("orchard-monitoring:"))
     for job in store.queue.shown(page.jobs):
-        shown = "dismissed" if job.removed else job.status
-        values = (job.process_id, shown, str(job.progress), job.created[:19], job.message)
-        table.add_row(job.id, *(escape(value) for value in values))
+        status = "dismissed" if job.removed else job.status
+        shown = f"{status} {job.progress} %" if status == "running" else status
+        created = job.created[5:16].replace("T", " ")  # newest first: the year is seldom in doubt
+        table.add_row(job.id, shown, created, escape(f"{job.process_id}: {job.message}"))
     OUT.print(table)
     if not page.jobs:
         OUT.print("No jobs yet.")
@@ -255,19 +267,15 @@ def main() -> None:
             ERR.print(sentence, markup=False, highlight=False, soft_wrap=True)
         raise SystemExit(2) from error
     except CdiError as error:
-        _complain(str(error))
+        complain(str(error))
         raise SystemExit(2) from error
     except BrokenPipeError:  # the reader of a pipe, such as head, has what it wanted
         sys.stdout = None  # nothing is left to flush
         raise SystemExit(141) from None
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
-        _complain(f"{place}{error.strerror or error}")
+        complain(f"{place}{error.strerror or error}")
         raise SystemExit(1) from error
-
-
-def _complain(sentence: str) -> None:
-    ERR.print(sentence, style="red", markup=False, highlight=False, soft_wrap=True)
 
 
 def _settings(config: Path | None) -> Settings:

@@ -144,13 +144,21 @@ def _name_item_types(documents: list[dict[str, Any]], published: Published) -> N
     """Say of each collection what it holds: clients take one without a type for features."""
     for document in documents:
         document["itemType"] = _kind(published.resources[document["id"]])
+        if document["itemType"] == "coverage":
+            document["layerDataType"] = (
+                "Coverage"  # what GDAL 3.6 looks at before it asks for items
+            )
 
 
 def _release(published: Published, collection_id: str) -> Any:
-    for dataset, release in published.releases.items():
-        if collection_id.startswith(f"{dataset}-"):
-            return {"dataset": dataset, "version": release.version, "created": release.created}
-    return None
+    release = published.releases.get(published.resources[collection_id].get("dataset", ""))
+    if release is None:  # a collection of the configuration file
+        return None
+    return {
+        "dataset": release.dataset,
+        "version": release.version,
+        "created": release.created,
+    }
 
 
 def _call(

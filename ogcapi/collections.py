@@ -145,8 +145,9 @@ def _resource(
     provider = _coverage(name, folder) if "rasters" in described else _features(described, folder)
     return {
         "type": "collection",
+        "dataset": release.dataset,  # ours; an id alone does not tell where its dataset ends
         "title": _title(name, manifest, release.dataset, settings),
-        "description": _description(name, manifest),
+        "description": _description(name, manifest, release.dataset, settings),
         "keywords": KEYWORDS,
         "links": _links(described, manifest, folder, release, settings),
         "extents": {
@@ -193,11 +194,16 @@ def _title(name: str, manifest: Mapping[str, Any], dataset: str, settings: Setti
     return result
 
 
-def _description(name: str, manifest: Mapping[str, Any]) -> Text:
+def _description(name: str, manifest: Mapping[str, Any], dataset: str, settings: Settings) -> Text:
     texts = DESCRIPTIONS.get(name, {"en": name, "de": name})
-    if not manifest["test_bench"]:
-        return texts
-    return {language: f"{BENCH_NOTE[language]} {text}" for language, text in texts.items()}
+    known = settings.datasets.get(dataset)
+    notes = known.note if known and name == "objects" else {}  # the verdicts need it
+    described = {}
+    for language, text in texts.items():
+        before = [BENCH_NOTE[language]] if manifest["test_bench"] else []
+        after = [notes[language]] if language in notes else []
+        described[language] = " ".join([*before, text, *after])
+    return described
 
 
 def _links(

@@ -43,6 +43,8 @@ def status_document(job: Job) -> dict[str, Any]:
     status, message = job.status, job.message
     if job.removed:
         status, message = "dismissed", f"results removed; the job was {job.outcome}"
+    elif job.files_expired:
+        message = f"{message}; its files were deleted on {job.files_expired[:10]}"
     document: dict[str, Any] = {
         "jobID": job.id,
         "processID": job.process_id,
@@ -70,9 +72,12 @@ def status_document(job: Job) -> dict[str, Any]:
         ]
     if job.status not in FINAL:
         links.append(link(path, "monitor", negotiation.JSON, "Status of the job"))
-    elif status == "successful":
+    elif status == "successful" and not job.files_expired:
         links.append(link(f"{path}/results", RESULTS, negotiation.JSON, "Results"))
     elif status == "failed":
         links.append(link(f"{path}/results", EXCEPTIONS, negotiation.PROBLEM, "Why the job failed"))
+    if job.retry_of:
+        older = "The job that this one tries again"
+        links.append(link(f"/jobs/{job.retry_of}", "predecessor-version", negotiation.JSON, older))
     document["links"] = links
     return document

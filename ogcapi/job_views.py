@@ -9,8 +9,8 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 
 from k8s_manager.errors import JobGone
-from k8s_manager.records import FINAL, STATUSES, JobFilter
-from ogcapi import attempt_views, negotiation, pages, results
+from k8s_manager.records import FINAL, STATUSES, Job, JobFilter
+from ogcapi import attempt_views, negotiation, pages, results, retry_views
 from ogcapi.documents import here, link, reply, status_document
 from ogcapi.problems import Problem
 from ogcapi.service import Service
@@ -49,14 +49,15 @@ def job_status(job_id: str) -> Response:
     media = negotiation.representation()
     service = _service()
     [job] = service.store.queue.shown([service.store.job(job_id, whole=media == negotiation.HTML)])
-    document = status_document(job)
+    document = retry_views.document_of(service, job)
     if media == negotiation.HTML:
         return pages.page(
             "job.html",
             document=document,
             error=job.error,
+            retry=retry_views.can_be_retried(job),
             **attempt_views.for_page(service, job),
-            links=results.links(service, job) if job.status == "successful" else [],
+            links=results.links(service, job) if _has_results(job) else [],
         )
     answer = reply(document)
     if job.status not in FINAL:
@@ -102,6 +103,10 @@ def dismiss(job_id: str) -> Response:
     document = status_document(job)
     document["status"] = "dismissed"
     return reply(document)
+
+
+def _has_results(job: Job) -> bool:
+    return job.status == "successful" and job.why_files_are_gone is None
 
 
 def _service() -> Service:

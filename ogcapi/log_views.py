@@ -41,7 +41,7 @@ def job_logs(job_id: str) -> Response:
     answer.headers["Content-Security-Policy"] = file_answers.POLICY
     answer.headers["X-Content-Type-Options"] = "nosniff"
     answer.set_etag(state_of(parts))
-    answer.make_conditional(request, _one_range(), reader.size)
+    answer.make_conditional(request, _one_range(reader.size), reader.size)
     return answer
 
 
@@ -63,8 +63,12 @@ def selection() -> Selection:
     )
 
 
-def _one_range() -> bool:
-    """Tell whether a part is asked for that can be sent; other ranges may be ignored (RFC 9110)."""
+def _one_range(size: int) -> bool:
+    """Tell whether a part is asked for that can be sent; other ranges may be ignored (RFC 9110).
+
+    So is one of the last bytes that are more than there are: Werkzeug takes it for an error.
+    """
     asked = request.range
-    one = asked is not None and asked.units == "bytes" and len(asked.ranges) == 1
-    return request.method == "GET" and one
+    if request.method != "GET" or asked is None or asked.units != "bytes":
+        return False
+    return len(asked.ranges) == 1 and asked.ranges[0][0] >= -size

@@ -214,6 +214,7 @@ def _jobs() -> dict[str, Any]:
         "/jobs/{jobId}": status,
         "/jobs/{jobId}/logs": _logs(job),
         "/jobs/{jobId}/attempts": _attempts(job),
+        "/jobs/{jobId}/retry": _retry(job),
         path: every,
         f"{path}/{{output}}": one,
         f"{path}/{{output}}/{{file}}": file,
@@ -237,6 +238,25 @@ def _attempts(job: dict[str, str]) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/attempts"}
     attempts["get"]["responses"]["200"]["content"][JSON] = {"schema": schema}
     return attempts
+
+
+def _retry(job: dict[str, str]) -> dict[str, Any]:
+    return {
+        "post": {
+            "tags": ["jobs"],
+            "operationId": "retry",
+            "summary": "Try a failed or dismissed job again",
+            "description": "A new job with the same process, inputs and outputs; it does again "
+            "only what is not done yet. 409 while the job runs, after it was successful, or while "
+            "it is being retried; 410 when its files are gone.",
+            "parameters": [job],
+            "responses": {
+                "201": _created(),
+                "303": {"description": "The page of the new job, for browsers"},
+                **_errors("400", "404", "409", "410"),
+            },
+        }
+    }
 
 
 def _get(

@@ -130,6 +130,18 @@ def schemas() -> dict[str, Any]:
                 "progress": {"type": "integer", "minimum": 0, "maximum": 100},
                 **dict.fromkeys(("created", "started", "finished", "updated"), moment),
                 "links": {"type": "array", "items": link},
+                "reused": {
+                    "type": "array",
+                    "description": "Of a job that tries another one again: what it took over",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            "step": text,
+                            "indexes": {"type": "array", "items": {"type": "integer"}},
+                            "jobID": {**text, "description": "Job in which it ran"},
+                        },
+                    },
+                },
             },
         },
     }

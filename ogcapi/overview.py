@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from rich.table import Column, Table
 from k8s_manager import description
 from k8s_manager.cwl import Process
 from k8s_manager.records import AttemptRecord, Job
+from k8s_manager.retry import retries_of, reused_steps
 from k8s_manager.settings import Settings
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
@@ -70,17 +72,24 @@ def show_job(console: Console, store: Store, workspace: Workspace, job: Job) -> 
     """Show a job with its steps and results."""
     console.print(f"[bold]{job.id}[/bold]  {job.process_id}  {job.status}  {job.progress} %")
     console.print(job.message, markup=False)
-    table = Table("Step", "State", "%", "Done", "Of", "Started", "Finished", box=None)
+    if job.retry_of:
+        console.print(f"Tries job {job.retry_of} again.")
+    reused: Counter[str] = Counter()
+    for part in reused_steps(store.database, job.id):
+        reused[part.step] += len(part.indexes)
+    table = Table("Step", "State", "%", "Done", "Of", "Reused", "Started", "Finished", box=None)
     for step in store.steps(job.id):
         numbers = (f"{100 * step.progress:.0f}", str(step.done), str(step.total or "?"))
         times = (_moment(step.started), _moment(step.finished))
-        table.add_row(step.step, step.state, *numbers, *times)
+        table.add_row(step.step, step.state, *numbers, str(reused[step.step] or ""), *times)
     console.print(table)
     show_attempts(console, store.attempts(job.id))
+    for newer in retries_of(store.database, job.id):
+        console.print(f"Tried again by job {newer}.")
     if job.error:
         text = f"{job.error.get('title', '')}: {job.error.get('detail', '')}"
         console.print(text, style="red", markup=False, highlight=False, soft_wrap=True)
-    if job.status == "successful" and not job.removed:
+    if job.status == "successful" and job.why_files_are_gone is None:
         show_results(console, store, workspace, job)
 
 

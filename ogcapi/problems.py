@@ -23,6 +23,8 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     errors.NoSuchLog: (404, "about:blank", "No such part of the job"),
     errors.ResultNotReady: (404, OGC + "result-not-ready", "Results are not ready"),
     errors.JobGone: (410, "about:blank", "The job was dismissed"),
+    errors.FilesExpired: (410, "about:blank", "The files of the job were deleted"),
+    errors.NotRetryable: (409, "about:blank", "The job cannot be retried"),
     errors.UnknownDataset: (404, "about:blank", "No such dataset"),
     errors.InvalidInputs: (400, OGC + "invalid-parameter-value", "The request is not valid"),
     errors.StoreError: (503, "about:blank", "The job store cannot be used now"),

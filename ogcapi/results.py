@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from flask import Response
 
-from k8s_manager.errors import JobGone, ResultNotReady
+from k8s_manager.errors import FilesExpired, JobGone, ResultNotReady
 from k8s_manager.records import FINAL, Job
 from ogcapi import file_answers, negotiation, pages
 from ogcapi.documents import link, reply, status_document
@@ -102,6 +102,8 @@ def _values(job: Job) -> dict[str, Any]:
             error.pop("type", "about:blank"),
             **error,
         )
+    if job.files_expired:
+        raise FilesExpired(job.why_files_are_gone)
     return job.results or {}
 
 

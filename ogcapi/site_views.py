@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 from flask import Blueprint, Response, current_app
 
-from k8s_manager.records import JobFilter
+from k8s_manager.records import JobFilter, Release
 from ogcapi import negotiation, openapi, pages
 from ogcapi.documents import link, reply, status_document
-from ogcapi.service import Service
+from ogcapi.service import Published, Service
 
+LOGGER = logging.getLogger(__name__)
 BLUEPRINT = Blueprint("site", __name__)
 OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 REL = "http://www.opengis.net/def/rel/ogc/1.0/"
@@ -100,33 +102,33 @@ def _service() -> Service:
 def _overview(service: Service) -> dict[str, Any]:
     """Gather what the landing page shows: the newest releases, the processes, the latest jobs."""
     published = service.published()
-    datasets = []
-    for name, release in sorted(
-        published.releases.items(), key=lambda entry: entry[1].created, reverse=True
-    ):
-        datasets.append(
-            {
-                "name": name,
-                "version": release.version,
-                "created": release.created,
-                "title": _dataset_title(service, name),
-                "summary": _summary(service, release.path),
-                "collections": [key for key in published.resources if key.startswith(f"{name}-")],
-            }
-        )
+    newest = sorted(published.releases.values(), key=lambda entry: entry.created, reverse=True)
+    datasets = [_dataset(service, published, release) for release in newest]
     latest = service.store.jobs(JobFilter(), limit=5, after=None)
     return {
-        "datasets": datasets,
+        "datasets": [dataset for dataset in datasets if dataset is not None],
         "processes": sorted(service.registry.processes.values(), key=lambda entry: entry.id),
         "jobs": [status_document(job) for job in service.store.queue.shown(latest.jobs)],
     }
 
 
-def _summary(service: Service, location: str) -> Any:
-    path = service.workspace.path(location) / "summary.json"
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _dataset_title(service: Service, name: str) -> str:
-    dataset = service.settings.datasets.get(name)
-    return pages.localised(dataset.title) if dataset and dataset.title else name
+def _dataset(service: Service, published: Published, release: Release) -> dict[str, Any] | None:
+    """Describe a dataset by its current release; None when that cannot be read (it is logged)."""
+    name = release.dataset
+    known = service.settings.datasets.get(name)
+    try:
+        path = service.workspace.path(release.path) / "summary.json"
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        LOGGER.error("release %s of %s is not shown: %s", release.version, name, error)
+        return None
+    resources = published.resources.items()
+    return {
+        "name": name,
+        "version": release.version,
+        "created": release.created,
+        "title": pages.localised(known.title) if known and known.title else name,
+        "note": pages.localised(known.note) if known and known.note else "",
+        "summary": summary,
+        "collections": [key for key, entry in resources if entry.get("dataset") == name],
+    }

@@ -9,6 +9,7 @@ from typing import Any
 import geopandas as gpd
 import pyogrio
 from pyogrio.errors import DataLayerError, DataSourceError
+from shapely.errors import ShapelyError
 
 from processes.stage import InputDataError, complete
 
@@ -17,8 +18,13 @@ DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON", ".shp": "
 FIXED_TIME = "2000-01-01T00:00:00.000Z"
 
 
-def read_layer(path: str | Path, layer: str | None = None) -> Any:
+def read_layer(path: str | Path, layer: str | None = None, *, drop_broken: bool = False) -> Any:
     """Read one layer as a GeoDataFrame.
+
+    Args:
+        path: GeoPackage, GeoJSON or Shapefile.
+        layer: Its layer; the first one when None.
+        drop_broken: Give None for a geometry that cannot be one (a ring that is not closed).
 
     Raises:
         InputDataError: The file is missing, of another format, damaged, or lacks the layer.
@@ -31,9 +37,12 @@ def read_layer(path: str | Path, layer: str | None = None) -> Any:
             "vector format not supported",
             f"{path.name}: expected one of {', '.join(sorted(DRIVERS))}",
         )
+    if not path.stat().st_size:
+        raise InputDataError("vector file cannot be read", f"{path.name} is empty (0 bytes)")
     try:
-        return gpd.read_file(path, layer=layer, engine="pyogrio")
-    except (DataSourceError, DataLayerError, ValueError) as error:
+        broken = "ignore" if drop_broken else "raise"
+        return gpd.read_file(path, layer=layer, engine="pyogrio", on_invalid=broken)
+    except (DataSourceError, DataLayerError, ShapelyError, ValueError) as error:
         raise InputDataError("vector file cannot be read", f"{path.name}: {error}") from error
 
 

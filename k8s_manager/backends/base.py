@@ -7,7 +7,7 @@ controller that was killed finds its rounds again.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -127,6 +127,17 @@ class Backend(Protocol):
         """Stop what still runs of a round and forget it; True once nothing of it is left.
 
         Also tidies up behind a round that has ended. Ask again until it is True.
+        """
+
+    def code_of(self, image: str | None, words: Sequence[str]) -> str | None:
+        """Return what identifies the code that a program is, at most 64 characters.
+
+        Equal code gives equal answers, now and from other controllers. None when it is not known:
+        then nothing that it made is ever reused.
+
+        Args:
+            image: The image that its process file names.
+            words: Its command without the values of inputs.
         """
 
     def wait(self, timeout_s: float) -> None:

@@ -66,6 +66,15 @@ def image_of(round_: Round, settings: KubernetesSettings) -> str:
     return image
 
 
+def digest_of(image: str | None, settings: KubernetesSettings) -> str | None:
+    """Return the digest (64 hex digits) of the image that runs for one that a process names.
+
+    None when it is named by tag: nobody knows then which one will run.
+    """
+    found = _DIGEST.search(settings.images.get(image, image)) if image is not None else None
+    return None if found is None else found.group(1).removeprefix("sha256:")
+
+
 def manifest(
     round_: Round, task: Mapping[str, Any], parallelism: int, settings: KubernetesSettings
 ) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,6 +116,10 @@ class KubernetesBackend:
             return False
         del self._removals[name]
         return True
+
+    def code_of(self, image: str | None, words: Sequence[str]) -> str | None:
+        """Return the digest of the image that runs; a tag may be another image tomorrow."""
+        return job_manifest.digest_of(image, self._settings)
 
     def wait(self, timeout_s: float) -> None:
         """Return when the cluster or an ``attempt.json`` has news, or after `timeout_s`."""

@@ -18,7 +18,7 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -39,6 +39,7 @@ from k8s_manager.backends.attempt_folder import (
 )
 from k8s_manager.backends.base import Attempt, Observation, Round, RoundState, Waiting
 from k8s_manager.backends.environment import program_environment
+from k8s_manager.backends.local_code import local_code
 from k8s_manager.fault_points import reached
 from k8s_manager.settings import Settings
 
@@ -138,6 +139,10 @@ class LocalBackend:
             _forget_pidfd(run)
         self._rounds.pop(name, None)
         return True
+
+    def code_of(self, image: str | None, words: Sequence[str]) -> str | None:
+        """Identify what is installed on this machine; images play no part here."""
+        return local_code(words)
 
     def wait(self, timeout_s: float) -> None:
         """Return when a runner ends, `wake` is called, or after `timeout_s`."""

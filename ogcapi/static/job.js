@@ -4,10 +4,18 @@
 const page = document.querySelector("[data-job]");
 const FINAL = ["successful", "failed", "dismissed"];
 
+async function status() {
+  try {
+    const answer = await fetch(page.dataset.job, { headers: { Accept: "application/json" } });
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null; // the server is away, perhaps being started again: ask later
+  }
+}
+
 async function follow() {
-  const answer = await fetch(page.dataset.job, { headers: { Accept: "application/json" } });
-  if (answer.ok) {
-    const job = await answer.json();
+  const job = await status();
+  if (job) {
     document.getElementById("status").textContent = job.status;
     document.getElementById("message").textContent = job.message || "";
     document.getElementById("progress").value = job.progress || 0;

@@ -3,6 +3,12 @@
 ``sha256/ab/abcd...`` holds whole files; ``by-url/<hash of the origin>.json`` says which content an
 origin had. A file is written beside its place, flushed, checked and only then renamed. One lock
 file per origin keeps two jobs from fetching the same thing.
+
+Somebody may make room here meanwhile (``cdi cache prune``, the controller): files go whose time of
+change says that they were not used since the oldest job that runs was accepted. So every use sets
+that time first and looks then whether the file is there. Whoever deletes moves the file aside,
+looks at the time and puts back one that was used. This needs no lock between machines, which some
+sandboxes do not have.
 """
 
 from __future__ import annotations
@@ -71,12 +77,16 @@ class Cache:
         if not record or any(record.get(key) != value for key, value in expected.items()):
             return None
         path = self._object(record["sha256"])
-        if not path.is_file() or path.stat().st_size != record["size"]:
+        try:
+            os.utime(path)
+            whole = path.stat().st_size == record["size"]
+            sound = whole and (not self._verify or digest_of(path) == record["sha256"])
+        except FileNotFoundError:
             return None
-        if self._verify and digest_of(path) != record["sha256"]:
-            path.unlink(missing_ok=True)
+        if not sound:
+            if whole:
+                path.unlink(missing_ok=True)
             return None
-        os.utime(self._record(origin))  # last use, for whoever limits the size of the cache
         return Stored(path, record["sha256"], record["size"])
 
     def about(self, origin: str) -> dict[str, Any]:
@@ -105,8 +115,9 @@ class Cache:
         path = self._object(sha256)
         path.parent.mkdir(exist_ok=True)
         partial.chmod(0o444)
-        partial.replace(path)
         stored = Stored(path, sha256, size)
+        os.utime(partial)
+        partial.replace(path)
         self.remember(origin, stored, **details)
         return stored
 

@@ -20,7 +20,7 @@ from processes.ingest.batches import tile_batches
 from processes.ingest.cache import Cache
 from processes.ingest.fetch import Fetcher
 from processes.ingest.findings import Findings
-from processes.ingest.inventory import at_home, read_inventory
+from processes.ingest.inventory import at_home, check_place, read_inventory
 from processes.ingest.items import Entry, scene_entry, tile_entry
 from processes.ingest.outputs import write_outputs
 from processes.ingest.period import Period
@@ -68,10 +68,12 @@ class _Ingestion:
         try:
             area = self._area()
             check_scale(area, self._crs)
-            objects = at_home(read_inventory(self._args.inventory, self._crs, self._findings), area)
+            inventory = read_inventory(self._args.inventory, self._crs, self._findings)
+            objects = at_home(inventory, area)
             if not len(objects):
                 self._findings.note("inventory: no object has its home in the area")
             surfaces, core = self._surfaces(area, objects)
+            check_place(inventory, area)  # now that the area is known to lie where data are
             images = self._images(objects, surfaces)
             scenes = self._scenes([tile.bounds for tile in core])
         finally:

@@ -50,7 +50,7 @@ def read_inventory(path: Path, crs: CRS, findings: Findings) -> Any:
         InputDataError: Unreadable, without CRS, without objects, or with coordinates that its
             CRS does not allow.
     """
-    frame = read_layer(path, _polygon_layer(path))
+    frame = read_layer(path, _polygon_layer(path), drop_broken=True)
     if not len(frame):
         raise InputDataError(
             "inventory holds no objects", f"{path.name} is readable but empty; expected polygons"
@@ -62,7 +62,7 @@ def read_inventory(path: Path, crs: CRS, findings: Findings) -> Any:
         )
     _check_coordinates(frame, path.name)
     shapes, comments = _polygons_of(frame, path.name, findings)
-    result = _known_columns(frame)
+    result = _known_columns(frame, findings)
     result["source_fid"] = np.arange(1, len(frame) + 1)
     result["geometry_note"] = comments
     kept = np.array([not shape.is_empty for shape in shapes], dtype=bool)
@@ -96,8 +96,25 @@ def at_home(objects: Any, area: BaseGeometry) -> Any:
     return home
 
 
+def check_place(objects: Any, area: BaseGeometry) -> None:
+    """Check that an inventory reaches to the area: else a release would lose the area's objects.
+
+    Raises:
+        InputDataError: It lies elsewhere as a whole, as with a wrong CRS or file.
+    """
+    left, bottom, right, top = (float(value) for value in objects.total_bounds)
+    if not shapely.box(left, bottom, right, top).intersects(shapely.box(*area.bounds)):
+        own = ", ".join(f"{value:.0f}" for value in area.bounds)
+        raise InputDataError(
+            "inventory lies elsewhere",
+            f"its objects reach over ({left:.0f}, {bottom:.0f}, {right:.0f}, {top:.0f}) in the "
+            f"run's CRS, the area over ({own}). Is it the right file, and does it state the right "
+            "CRS?",
+        )
+
+
 def _polygon_layer(path: Path) -> str | None:
-    if path.suffix.lower() not in DRIVERS or not path.is_file():
+    if path.suffix.lower() not in DRIVERS or not path.is_file() or not path.stat().st_size:
         return None  # read_layer says what is wrong
     try:
         layers = pyogrio.list_layers(path)
@@ -151,17 +168,37 @@ def _polygons_of(
     return shapes, comments
 
 
-def _known_columns(frame: Any) -> Any:
+def _known_columns(frame: Any, findings: Findings) -> Any:
     result = pd.DataFrame(index=frame.index)
     for column in ("name", "municipality", "district", "code"):
         result[column] = _texts(_find(frame, column), len(frame))
-    result["inventory_date"] = _dates(_find(frame, "inventory_date"), len(frame))
+    dates = _find(frame, "inventory_date")
+    result["inventory_date"] = _dates(dates, len(frame))
+    _note_unread("inventory_date", dates, result["inventory_date"], findings)
     trees = _find(frame, "inventory_trees")
     numbers = pd.to_numeric(trees, errors="coerce") if trees is not None else None
     result["inventory_trees"] = pd.array(
         [None] * len(frame) if numbers is None else numbers.round().to_numpy(), dtype="Int64"
     )
+    _note_unread("inventory_trees", trees, result["inventory_trees"], findings)
     return result
+
+
+def _note_unread(column: str, given: Any, read: Any, findings: Findings) -> None:
+    """Say which values count as unknown although the inventory has something there."""
+    if given is None:
+        return
+    unread = [
+        (row, text)
+        for row, (value, known) in enumerate(zip(given, read, strict=True), 1)
+        if pd.isna(known) and (text := _text(value)) is not None
+    ]
+    if unread:
+        row, text = unread[0]
+        findings.note(
+            f"inventory: {len(unread)} of {len(given)} values of {given.name} are not understood "
+            f"as {column} and count as unknown; the first is {text!r} in row {row}"
+        )
 
 
 def _find(frame: Any, column: str) -> Any:

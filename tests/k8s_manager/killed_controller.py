@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from k8s_manager import execution, job_files, releases
+from k8s_manager import execution, job_files, releases, reuse, reused_files
 from k8s_manager.backends.local import LocalBackend
 from k8s_manager.database import Database
 from tests.k8s_manager.installation import Installation
@@ -19,7 +19,7 @@ def carry_out(home: Path, job_id: str, kill_at: int | None) -> None:
     """Run a job to its end, or be killed at the point numbered `kill_at`.
 
     Points lie before and after every transaction, every start of a runner, every task file and
-    every copy of a release: wherever something lasting happens.
+    every copy of a release or of an attempt that is reused: wherever something lasting happens.
     """
     passed = 0
 
@@ -32,6 +32,8 @@ def carry_out(home: Path, job_id: str, kill_at: int | None) -> None:
     _points_around(LocalBackend, "_start", point)
     _points_around(job_files, "write_task", point)
     _points_around(releases, "copy_tree", point)
+    _points_around(reuse, "copy_attempt", point)
+    _points_around(reused_files, "link_file", point)
     _points_around(execution, "clear_up", point)
     real = Database.write
 

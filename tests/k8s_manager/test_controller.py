@@ -334,10 +334,11 @@ def test_a_full_disk_makes_jobs_wait(installation: Installation, monkeypatch: An
 
 def test_a_job_whose_record_makes_no_sense_fails_alone(installation: Installation) -> None:
     good = installation.submit("python", {"code": WRITE})
-    new = {"path": "x.cwl", "documents": {"x.cwl": {"class": "Unknown"}}}
-    bad = dataclasses.replace(_new_job(installation), process=new)
-    bad_job = installation.store.create_job(bad)
-    assert installation.finish(bad_job).outcome == "failed"
+    unknown = {"path": "x.cwl", "documents": {"x.cwl": {"class": "Unknown"}}}
+    for record in (unknown, {"documents": {}}):
+        bad = dataclasses.replace(_new_job(installation), process=record)
+        bad_job = installation.store.create_job(bad)
+        assert installation.finish(bad_job).outcome == "failed"
     assert installation.finish(good).outcome == "successful"
 
 

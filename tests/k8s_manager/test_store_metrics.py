@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import insert, select, update
 
-from k8s_manager import schema
+from k8s_manager import queue, schema
 from k8s_manager.records import NewJob
 from k8s_manager.store import Store
 from k8s_manager.store_metrics import registry_of
@@ -165,3 +165,20 @@ def test_reasons_that_a_program_made_up_are_not_repeated(installation: Installat
         ("fail", "made", "run", "signal"): 1,
         ("fail", "io", "made", "run"): 1,
     }
+
+
+@pytest.mark.every_store
+def test_the_queue_and_the_numbers_are_the_same_in_every_database(
+    installation: Installation,
+) -> None:
+    store = installation.store
+    registry = registry_of(store.database)
+    installation.run("chain", {"count": 2})
+    installation.run("python", {"code": "import sys; sys.exit(65)"})
+    ids = [store.create_job(NewJob("p", "1", {}, {}, owner=owner)).id for owner in "aab"]
+    with store.database.read() as connection:
+        assert queue.next_jobs(connection, 3) == [ids[0], ids[2], ids[1]]
+        assert queue.queue_position(connection, ids[1]) == queue.Place(3, 3)
+    found = numbers(registry)
+    assert found["cdi_jobs", "accepted"] == 3
+    assert found["cdi_step_duration_seconds_count", "chain", "work"] == 1

@@ -1,4 +1,4 @@
-"""One real server for the tests of the service: the project's configuration and a small process."""
+"""One real server for the tests of the service: our own configuration and two small processes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     for name, resource in config["resources"].items():
         folder_name = name.replace("-", "_")
         resource["processor"]["cwl"] = str(ROOT / "processes" / folder_name / "process.cwl")
-    config["resources"]["greet"] = {
-        "type": "process",
-        "processor": {
-            "name": "k8s_manager.processor.CwlProcessor",
-            "cwl": str(ROOT / "tests" / "data" / "processes" / "greet.cwl"),
-        },
-    }
+    for name, file in (("greet", "greet.cwl"), ("chain", "chain/process.cwl")):
+        cwl = str(ROOT / "tests" / "data" / "processes" / file)
+        processor = {"name": "k8s_manager.processor.CwlProcessor", "cwl": cwl}
+        config["resources"][name] = {"type": "process", "processor": processor}
     path = folder / "pygeoapi-config.yml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     with serving(path, folder / "var") as running:

@@ -158,7 +158,22 @@ def test_pages_show_the_result_to_a_stranger(server: Server, finished: dict[str,
         for attribute in ("src", '<link rel="stylesheet" href'):
             for address in page.text.split(f'{attribute}="')[1:]:
                 assert address.startswith((server.url, "/")), (path, address[:80])
-    assert "uncertain" in server.get("/", headers=BROWSER).text
+    landing = server.get("/", headers=BROWSER).text
+    assert "uncertain" in landing
+    assert "Uncertain is the right verdict here" in landing
+
+
+def test_a_release_that_lost_a_file_hides_no_other_page(
+    server: Server, finished: dict[str, Any]
+) -> None:
+    summary = next((server.log.parent / "workspace" / "releases").glob("example/*/summary.json"))
+    away = summary.rename(summary.with_name("away"))
+    try:
+        page = server.get("/", headers=BROWSER)
+    finally:
+        away.rename(summary)
+    assert page.status_code == 200
+    assert "Uncertain is the right verdict here" not in page.text
 
 
 def test_an_unknown_parameter_of_items_is_refused(server: Server, finished: dict[str, Any]) -> None:
@@ -179,6 +194,12 @@ def test_gdal_reads_the_features(server: Server, finished: dict[str, Any]) -> No
         check=False,
     )
     assert "Feature Count: 8" in done.stdout, done.stdout + done.stderr
+    layers = subprocess.run(
+        ["ogrinfo", f"OAPIF:{server.url}"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "example-objects" in layers.stdout
+    assert "ndom" not in layers.stdout  # a coverage
+    assert "ERROR" not in layers.stderr
 
 
 def test_another_area_or_dataset_is_refused_with_a_sentence(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,17 +14,25 @@ from pathlib import Path
 import pytest
 import yaml
 
+from k8s_manager.records import NewJob
+from k8s_manager.store import Store
+
 ROOT = Path(__file__).parents[2]
 GREET = ROOT / "tests" / "data" / "processes" / "greet.cwl"
-CONFIG = {
-    "server": {"manager": {}},
-    "resources": {
-        "greet": {
-            "type": "process",
-            "processor": {"name": "k8s_manager.processor.CwlProcessor", "cwl": str(GREET)},
-        }
-    },
-}
+TALKING = """
+import time
+for number in range(5): print("line", number, flush=True); time.sleep(0.2)
+open("result.txt", "w")
+"""
+
+
+def resource(name: str) -> dict[str, object]:
+    cwl = str(GREET.with_name(f"{name}.cwl"))
+    processor = {"name": "k8s_manager.processor.CwlProcessor", "cwl": cwl}
+    return {"type": "process", "processor": processor}
+
+
+CONFIG = {"server": {"manager": {}}, "resources": {"greet": resource("greet")}}
 
 
 def start(folder: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
@@ -108,14 +117,14 @@ def test_a_server_that_cannot_start_says_why(
     assert sentence in error
 
 
-def test_a_job_is_listed_with_its_whole_id_in_a_narrow_pipe(tmp_path: Path) -> None:
+def test_a_job_is_listed_with_whole_id_and_status_in_a_narrow_pipe(tmp_path: Path) -> None:
     (tmp_path / "inputs.json").write_text('{"name": "[/bold] Ada"}', encoding="utf-8")
     code, out, error = cdi(tmp_path, "run", "greet", "--inputs", "inputs.json")
     assert code == 0, error
     job = re.search(r"Job ([0-9a-f]{32})", out)
     assert job is not None
     listed = cdi(tmp_path, "jobs", COLUMNS="60")[1]
-    assert job[1] in listed
+    assert f"{job[1]}  successful" in listed
     assert cdi(tmp_path, "jobs", "show", job[1])[0] == 0
 
 
@@ -132,3 +141,67 @@ def test_an_interrupted_run_dismisses_its_job(tmp_path: Path, number: signal.Sig
     assert error.startswith("dismissed")
     assert "Traceback" not in error
     assert "dismissed" in cdi(tmp_path, "jobs")[1]
+
+
+def finished(folder: Path, **inputs: object) -> str:
+    (folder / "inputs.json").write_text(json.dumps(inputs), encoding="utf-8")
+    out = cdi(folder, "run", "greet", "--inputs", "inputs.json")[1]
+    job = re.search(r"Job ([0-9a-f]{32})", out)
+    assert job is not None
+    return job[1]
+
+
+def test_attempts_are_shown_in_a_table_and_their_logs_printed(tmp_path: Path) -> None:
+    job = finished(tmp_path, name="nobody")
+    shown = cdi(tmp_path, "jobs", "show", job, COLUMNS="200")[1]
+    (row,) = [line.split() for line in shown.splitlines() if " r1-" in line]
+    assert row[:5] == ["greet", "0", "1", "fail", "65"]
+    name = row[-1]
+    code, out, _ = cdi(tmp_path, "jobs", "logs", job)
+    assert code == 0
+    heading, words = out.splitlines()
+    assert heading == f"==> step greet, attempt {name}, stderr <=="
+    assert json.loads(words)["title"] == "nobody to greet"
+    chosen = ("--step", "greet", "--index", "0", "--attempt", name, "--stream", "stderr")
+    assert cdi(tmp_path, "jobs", "logs", job, *chosen, "--follow")[1] == out
+    assert cdi(tmp_path, "jobs", "logs", job, "--stream", "stdout")[1] == ""
+    for wrong, sentence in (
+        (("--step", "paint"), "its steps: greet"),
+        (("--index", "1"), "no index 1"),
+        (("--attempt", "x"), "no attempt 'x'"),
+        (("--stream", "x"), "expected one of stdout, stderr, runner"),
+    ):
+        code, _, error = cdi(tmp_path, "jobs", "logs", job, *wrong)
+        assert code == 2
+        assert sentence in error
+    cdi(tmp_path, "jobs", "dismiss", job)
+    code, _, error = cdi(tmp_path, "jobs", "logs", job)
+    assert (code, "removed" in error) == (2, True)
+
+
+def test_a_running_job_is_followed_to_its_end(tmp_path: Path) -> None:
+    (tmp_path / "inputs.json").write_text(json.dumps({"code": TALKING}), encoding="utf-8")
+    config = {**CONFIG, "resources": {"python": resource("python")}}
+    (tmp_path / "config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
+    running = start(tmp_path, "run", "python", "--inputs", "inputs.json", PYTHONUNBUFFERED="1")
+    assert running.stdout is not None
+    job = running.stdout.readline().split()[1]
+    code, out, error = cdi(tmp_path, "jobs", "logs", job, "--follow", "--stream", "stdout")
+    assert (code, error) == (0, "")
+    lines = out.splitlines()
+    assert lines[0].startswith("==> step python, attempt r1-")
+    assert lines[1:] == [f"line {number}" for number in range(5)]
+    running.communicate(timeout=60)
+
+
+def test_waiting_jobs_are_listed_with_their_places(tmp_path: Path) -> None:
+    home = tmp_path / "var"
+    home.mkdir()
+    store = Store(f"sqlite:///{home / 'cdi.db'}")
+    store.migrate()
+    for owner in ("a", "a", "b"):
+        store.create_job(NewJob("greet", "1", {}, {}, owner=owner))
+    store.close()
+    listed = cdi(tmp_path, "jobs", COLUMNS="200")[1].splitlines()[1:]
+    places = [re.search(r"waiting: queue: (\d) of 3 waiting jobs", line) for line in listed]
+    assert [place and place[1] for place in places] == ["2", "3", "1"]

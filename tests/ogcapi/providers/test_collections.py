@@ -1,7 +1,9 @@
 """A published release becomes collections with titles, extents, links and the right providers."""
 
 import copy
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -56,9 +58,6 @@ def resources(settings):
 @pytest.fixture
 def bench(published, settings, tmp_path):
     """The same release, said to be a test bench."""
-    import dataclasses
-    import shutil
-
     folder = tmp_path / "w" / "releases" / "orchards" / "000001"
     shutil.copytree(published / "releases" / "orchards" / "000001", folder)
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -95,6 +94,27 @@ def test_a_test_bench_is_marked_in_title_and_description(bench, resources):
     assert entry["title"]["de"].startswith("Prüfstand: ")
     assert "Made-up data" in entry["description"]["en"]
     assert "Test bench" not in resources["orchards-trees"]["title"]["en"]
+
+
+def test_what_a_reader_must_know_stands_with_the_verdicts(settings):
+    note = {"en": "Uncertain is right here.", "de": "Unsicher ist hier richtig."}
+    noted = dataclasses.replace(settings.datasets["orchards"], note=note)
+    told = dataclasses.replace(settings, datasets={"orchards": noted})
+    resources = release_resources({"orchards": release()}, told)
+    assert resources["orchards-objects"]["description"]["en"].endswith(" Uncertain is right here.")
+    assert resources["orchards-objects"]["description"]["de"].endswith("Unsicher ist hier richtig.")
+    assert "Uncertain is" not in resources["orchards-trees"]["description"]["en"]
+
+
+def test_a_collection_knows_its_dataset_where_one_name_begins_with_another(published, settings):
+    folder = published / "releases" / "orchards-new" / "000001"
+    if not folder.exists():
+        shutil.copytree(published / "releases" / "orchards" / "000001", folder)
+    new = Release("orchards-new", "000001", f"workspace:releases/{folder.parent.name}/000001",
+                  "2024-01-01T00:00:00Z", "0" * 32, None)  # fmt: skip
+    resources = release_resources({"orchards": release(), "orchards-new": new}, settings)
+    assert resources["orchards-new-objects"]["dataset"] == "orchards-new"
+    assert resources["orchards-objects"]["dataset"] == "orchards"
 
 
 def test_extent_and_period_are_those_of_the_release(resources):

@@ -8,7 +8,7 @@ import shapely
 from shapely.geometry import MultiPolygon, Point, Polygon, box
 
 from processes.ingest.findings import Findings
-from processes.ingest.inventory import at_home, read_inventory
+from processes.ingest.inventory import at_home, check_place, read_inventory
 from processes.ingest.reference_systems import metric_crs
 from processes.stage import InputDataError
 from tests.processes.ingest.scenery import inventory
@@ -123,6 +123,44 @@ def test_objects_without_a_polygon_are_left_out_by_name(tmp_path):
     ]
 
 
+def test_a_ring_that_does_not_close_leaves_its_object_out_by_name(tmp_path):
+    path = inventory(tmp_path / "a.geojson", {"a": (3e5, 5.7e6, 50), "b": (3e5, 5.7e6, 50)})
+    document = json.loads(path.read_text())
+    ring = document["features"][0]["geometry"]["coordinates"][0]
+    document["features"][0]["geometry"]["coordinates"][0] = ring[:3]
+    path.write_text(json.dumps(document))
+    with pytest.warns(RuntimeWarning, match="Non closed ring"):
+        objects, notes = read(path)
+    assert objects["object_id"].tolist() == ["b"]
+    assert notes == ["inventory: object in row 1 of a.geojson has no polygon and is left out"]
+
+
+def test_dates_and_counts_that_are_none_are_named(tmp_path):
+    path = save(
+        tmp_path / "a.gpkg",
+        [box(0, 0, 9, 9)] * 3,
+        id=["a", "b", "c"],
+        datum=["2012", "Frühjahr", None],
+        baumzahl=["etwa 9", "7", "viele"],
+    )
+    objects, notes = read(path)
+    assert objects["inventory_trees"].tolist()[1] == 7
+    assert notes == [
+        "inventory: 1 of 3 values of datum are not understood as inventory_date and count as "
+        "unknown; the first is 'Frühjahr' in row 2",
+        "inventory: 2 of 3 values of baumzahl are not understood as inventory_trees and count as "
+        "unknown; the first is 'etwa 9' in row 1",
+    ]
+
+
+def test_an_inventory_of_another_place_is_refused(tmp_path):
+    objects, _ = read(save(tmp_path / "a.gpkg", [box(0, 0, 9, 9)], id=["a"]))
+    with pytest.raises(InputDataError) as caught:
+        check_place(objects, box(1000, 1000, 2000, 2000))
+    assert caught.value.title == "inventory lies elsewhere"
+    assert "(0, 0, 9, 9)" in caught.value.detail
+
+
 def test_the_first_polygon_layer_of_a_geopackage_is_read(tmp_path):
     path = tmp_path / "a.gpkg"
     gpd.GeoDataFrame({"id": [1]}, geometry=[Point(0, 0)], crs=25832).to_file(path, layer="trees")
@@ -137,6 +175,10 @@ def test_the_first_polygon_layer_of_a_geopackage_is_read(tmp_path):
     [
         (lambda p: p / "absent.gpkg", "file not found"),
         (lambda p: (p / "a.gpkg").write_text("no") and p / "a.gpkg", "vector file cannot be read"),
+        (
+            lambda p: p.joinpath("a.json").write_text("") or p / "a.json",
+            "vector file cannot be read",
+        ),
         (lambda p: (p / "a.txt").write_text("no") and p / "a.txt", "vector format not supported"),
         (lambda p: save(p / "a.gpkg", [], id=[]), "inventory holds no objects"),
         (lambda p: save(p / "a.gpkg", [Point(0, 0)], id=[1]), "inventory holds no polygon layer"),

@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 SIZE ?= 1
 DOP ?= 0.5
 SEED ?= 1
+BENCH_SIZE ?= 5
 export CDI_HOME ?= $(CURDIR)/var
 LOCK = requirements/py$(shell $(PYTHON) -c 'import sys; print("313" if sys.version_info >= (3, 12) else "311")').txt
 STAMP := $(VENV)/.installed
@@ -48,8 +49,9 @@ format: $(STAMP) ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: setup ## timings: the stages on the synthetic test bench
-	$(BIN)/python benchmarks/stages.py
+bench: setup ## timings: the chain on the synthetic test bench, and the service
+	$(BIN)/python benchmarks/stages.py --size $(BENCH_SIZE) --without-peer
+	$(BIN)/python benchmarks/service.py
 
 lock: ## compile the ranges of setup.py into requirements/, with hashes
 	$(PYTHON) requirements/lock.py

@@ -229,8 +229,9 @@ def _configured() -> tuple[Any, str]:
     files = os.environ.get("KUBECONFIG") or str(Path("~/.kube/config").expanduser())
     try:
         if any(Path(file).exists() for file in files.split(os.pathsep)):
-            config.load_kube_config(client_configuration=configuration)
-            context = config.list_kube_config_contexts()[1]["context"]
+            # Named, since the package remembers the variable as it was when it was imported.
+            config.load_kube_config(files, client_configuration=configuration)
+            context = config.list_kube_config_contexts(files)[1]["context"]
             return configuration, context.get("namespace") or "default"
         config.load_incluster_config(client_configuration=configuration)
         return configuration, _NAMESPACE_FILE.read_text(encoding="utf-8").strip()

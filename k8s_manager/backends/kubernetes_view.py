@@ -20,7 +20,7 @@ from k8s_manager.errors import BackendError
 RELIST_S = 300.0
 """Seconds after which everything is listed anew although no watch complained."""
 PAUSE_S = 1.0
-"""Seconds before listing again after the API could not be used."""
+"""Seconds from one list, or one watch, to the next: an API in trouble is not stormed."""
 _INDEX = "batch.kubernetes.io/job-completion-index"
 
 log = logging.getLogger(__name__)
@@ -120,6 +120,7 @@ class View:
 
     def _follow(self, path: str) -> None:
         while not self._stop.is_set():
+            begun = time.monotonic()
             try:
                 version = self._list(path)
                 self._watch(path, version)
@@ -127,11 +128,10 @@ class View:
                 if error.status != 410:
                     self.problem = error
                     log.warning("%s", error)
-                    self._stop.wait(PAUSE_S)
             except Exception as error:  # the view must go on whatever an answer holds
                 self.problem = BackendError(f"the cluster's answer cannot be read: {error!r}")
                 log.exception("%s", path)
-                self._stop.wait(PAUSE_S)
+            self._pause_since(begun)
 
     def _list(self, path: str) -> str:
         begun = time.monotonic()
@@ -154,6 +154,7 @@ class View:
         """Follow the changes until it is time for a new list."""
         until = time.monotonic() + RELIST_S
         while time.monotonic() < until and not self._stop.is_set():
+            begun = time.monotonic()
             for event in self._api.watch(path, version, self._selector):
                 if self._stop.is_set():
                     return
@@ -163,6 +164,10 @@ class View:
                 version = item["metadata"]["resourceVersion"]
                 if event["type"] != "BOOKMARK":
                     self._take(path, item, event["type"] == "DELETED")
+            self._pause_since(begun)
+
+    def _pause_since(self, begun: float) -> None:
+        self._stop.wait(begun + PAUSE_S - time.monotonic())
 
     def _take(self, path: str, item: Mapping[str, Any], deleted: bool) -> None:
         kept = _kept(path, item)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -100,6 +101,7 @@ def cluster() -> Iterator[Cluster]:
     yield Cluster(api, folder)
     api.delete(f"{NAMESPACES}/{namespace}")
     api.delete(f"{VOLUMES}/{namespace}")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture

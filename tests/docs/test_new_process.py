@@ -88,7 +88,7 @@ def _shell(folder: Path, environment: dict[str, str], command: str) -> str:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=280,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

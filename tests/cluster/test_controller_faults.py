@@ -1,0 +1,80 @@
+"""Controllers killed, stopped or there twice: every job ends once, each step counts once."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+
+from tests.cluster.conftest import Cluster, wait_until
+from tests.cluster.controllers import controlling, takes_over
+from tests.cluster.evidence import WAIT, assert_nothing_lost, epoch, go_file, parts_begun
+from tests.k8s_manager.installation import Installation
+
+KILLS = 20
+
+
+def finished(installation: Installation, job_id: str) -> bool:
+    return installation.store.job(job_id).finished_at_all
+
+
+def finish(installation: Installation, jobs: dict[str, int]) -> None:
+    for job_id in jobs:
+        wait_until(lambda job_id=job_id: finished(installation, job_id), f"{job_id} ended", 240)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("seed", [4])
+def test_a_controller_killed_at_twenty_random_instants_loses_nothing(
+    cluster: Cluster, installation: Installation, seed: int
+) -> None:
+    moments = random.Random(seed)
+    jobs: dict[str, int] = {}
+    for _ in range(KILLS):
+        jobs[installation.submit("small-chain", {"count": 2}).id] = 2
+        before = epoch(installation)
+        with controlling(installation) as controller:
+            takes_over(installation, before)
+            time.sleep(moments.uniform(0.0, 2.5))
+            assert controller.alive
+            assert not all(finished(installation, job_id) for job_id in jobs)
+            controller.kill()
+    with controlling(installation):
+        finish(installation, jobs)
+        wait_until(lambda: not cluster.left(installation), "nothing left of finished jobs")
+        assert_nothing_lost(cluster, installation, jobs)
+    assert epoch(installation) > KILLS
+
+
+def test_of_two_controllers_one_acts(cluster: Cluster, installation: Installation) -> None:
+    jobs = {installation.submit("small-chain", {"count": 2}).id: 2 for _ in range(3)}
+    before = epoch(installation)
+    with controlling(installation, "a") as one, controlling(installation, "b") as other:
+        finish(installation, jobs)
+        assert_nothing_lost(cluster, installation, jobs)
+        assert epoch(installation) == before + 1
+        assert one.alive
+        assert other.alive
+
+
+@pytest.mark.parametrize("seconds_to_go_on", [0, 3])
+def test_a_controller_stopped_beyond_its_lease_changes_nothing_when_it_wakes_up(
+    cluster: Cluster, installation: Installation, seconds_to_go_on: float
+) -> None:
+    job = installation.submit("small-chain", {"count": 3, "code": WAIT})
+    with controlling(installation, "a") as one:
+        wait_until(lambda: parts_begun(installation, job) == 3, "all parts begun")
+        one.pause()
+        before = epoch(installation)
+        with controlling(installation, "b") as other:
+            takes_over(installation, before)
+            go_file(installation, job).touch()
+            time.sleep(seconds_to_go_on)
+            one.go_on()
+            wait_until(lambda: one.says("another controller has taken over"), "it noticed")
+            finish(installation, {job.id: 3})
+            assert_nothing_lost(cluster, installation, {job.id: 3})
+            assert epoch(installation) == before + 1
+            assert one.alive
+            assert other.alive

@@ -30,7 +30,6 @@ STEP = "probe"
 RAM_MB = 64
 REMOVAL_S = 60.0
 _ECHO = "import sys; open('echo', 'w').write(open('../../../inputs/word').read()[::-1])"
-_OTHER_FILES = "task-r1.json"
 
 
 @dataclass
@@ -146,16 +145,14 @@ def _outcome(probe: _Probe, state: RoundState, late: bool) -> Finding | None:
 
 
 def _ended(probe: _Probe, attempt: Attempt) -> Finding:
-    same = "mount the volume of CDI_KUBERNETES_CLAIM (and CDI_KUBERNETES_CLAIM_PATH) there"
     if attempt.document is None:
-        if _OTHER_FILES in attempt.reason:
-            return failed(probe.what, "its pod does not see the files of CDI_WORKSPACE", same)
         return failed(probe.what, attempt.reason, "docs/kubernetes.md explains the reasons")
     error = attempt.document.get("error")
     if error:
         return failed(probe.what, f"{error['title']}: {error['detail']}", "see docs/kubernetes.md")
     if _echo(attempt.folder) != probe.word[::-1]:
-        return failed(probe.what, "what its pod writes does not appear in CDI_WORKSPACE", same)
+        advice = "both must be one volume: CDI_KUBERNETES_CLAIM, CDI_KUBERNETES_CLAIM_PATH"
+        return failed(probe.what, "what its pod writes is not seen in CDI_WORKSPACE", advice)
     took = time.monotonic() - probe.begun
     return ok(probe.what, f"has the step runner and sees the workspace ({took:.1f} s)")
 

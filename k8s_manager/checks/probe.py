@@ -69,13 +69,15 @@ def check(settings: Settings, tools: Mapping[str, Process], wait_s: float) -> It
             probe.begun = time.monotonic()
             backend.submit(probe.round)
         yield from _watched(backend, probes, wait_s)
-        if not _removed(backend, probes):
-            yield note("images", "some pods of this check do not go", "kubectl get pods")
     finally:
+        left = _left(backend, probes)
         backend.close()
         for probe in probes:
             with contextlib.suppress(OSError):
                 workspace.remove_job(probe.round.job)
+    if left:
+        advice = f"delete them once their node answers: {', '.join(sorted(left))}"
+        yield note("images", "Jobs of this check do not go", advice)
 
 
 def _probes(
@@ -164,11 +166,11 @@ def _echo(folder: Path) -> str:
         return ""
 
 
-def _removed(backend: KubernetesBackend, probes: list[_Probe]) -> bool:
-    """Delete the probes' Jobs; False when some do not go."""
+def _left(backend: KubernetesBackend, probes: list[_Probe]) -> set[str]:
+    """Delete the probes' Jobs; return the names of those that do not go."""
     names = {probe.round.name for probe in probes}
     until = time.monotonic() + REMOVAL_S
     while names and time.monotonic() < until:
         names = {name for name in names if not backend.cancel(name)}
         backend.wait(0.2)
-    return not names
+    return names

@@ -67,6 +67,7 @@ _REFUSALS = (
 _OWN_LIMIT = re.compile(
     r"exceeds the limit|exceeded its local ephemeral storage|ephemeral local storage usage exceeds"
 )
+_NO_TASK = re.compile(r"No such file or directory: '/cdi/workspace/\S*/task-r\d+\.json'")
 _AMOUNT = re.compile(r"([\w./-]+)=(\d+(?:\.\d+)?(?:[numkMGTPE]|[KMGTPE]i)?)(?=[,; ]|$)")
 
 
@@ -183,7 +184,7 @@ def not_started(
 
 def without_runner(pod: PodView, image: str) -> Waiting | None:
     """Return why an image cannot run steps, when that is how a pod ended."""
-    no_file = RUNNER in pod.message and ("No such file" in pod.message or "can't" in pod.message)
+    no_file = f"can't open file '{RUNNER}'" in pod.message
     no_python = pod.reason in ("StartError", "ContainerCannotRun") and "python3" in pod.message
     if not no_file and not no_python:
         return None
@@ -202,6 +203,11 @@ def ended(pod: PodView) -> tuple[str, str]:
         return limit
     if pod.reason == "Evicted" or pod.disrupted:
         return "evicted", f"evicted: {pod.disrupted or pod.message}"
+    if _NO_TASK.search(pod.message):
+        return "", (
+            f"its pod {pod.name} does not see the files of CDI_WORKSPACE; the volume of "
+            "CDI_KUBERNETES_CLAIM, below CDI_KUBERNETES_CLAIM_PATH, must be the same files"
+        )
     code = "" if pod.exit_code is None else f" with exit code {pod.exit_code}"
     last = (pod.message.strip().splitlines() or [pod.reason or "without a word"])[-1]
     return "", f"its pod {pod.name} ended{code}: {last[:300]}"

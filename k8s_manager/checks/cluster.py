@@ -11,7 +11,7 @@ from k8s_manager.backends.kubernetes_api import Api, ApiError
 from k8s_manager.backends.rights import RIGHTS, Right
 from k8s_manager.checks import limits
 from k8s_manager.checks import probe as probes
-from k8s_manager.checks.finding import FAILED, Finding, failed, note, ok
+from k8s_manager.checks.finding import FAILED, Finding, failed, note, ok, unread
 from k8s_manager.cwl_model import Process
 from k8s_manager.errors import ConfigError
 from k8s_manager.kubernetes_settings import KubernetesSettings
@@ -86,7 +86,7 @@ def _namespace(api: Api) -> Finding:
     except ApiError as error:
         if error.status == 404:
             return failed(what, "is not there", "make it, or correct CDI_KUBERNETES_NAMESPACE")
-        return _unknown(what, error)
+        return unread(what, error)
     if found["metadata"].get("deletionTimestamp"):
         return failed(what, "is being deleted", "wait, then make it anew")
     level = (found["metadata"].get("labels") or {}).get(_LEVEL, "privileged")
@@ -103,7 +103,7 @@ def _rights(api: Api) -> Finding:
         missing = [right for right in RIGHTS if not _has(api, right)]
         user = api.ask(_WHO, {})["status"]["userInfo"]["username"] if missing else ""
     except ApiError as error:
-        return _unknown(what, error)
+        return unread(what, error)
     if not missing:
         return ok(what, f"all {len(RIGHTS)} that the controller needs")
     names = "; ".join(f"{right.sentence()}: {right.why}" for right in missing)
@@ -135,7 +135,7 @@ def _claim(api: Api, name: str, setting: str) -> Finding:
         if error.status == 404:
             where = f"is not in namespace {api.namespace}"
             return failed(what, where, f"make it, or correct {setting}")
-        return _unknown(what, error)
+        return unread(what, error)
     phase = str(found["status"].get("phase"))
     if phase != "Bound":
         return failed(what, f"is {phase}, not Bound", "give it a volume or a storage class")
@@ -167,7 +167,7 @@ def _exists(api: Api, what: str, path: str, setting: str) -> Finding:
     except ApiError as error:
         if error.status == 404:
             return failed(what, "is not there", f"make it, or correct {setting}")
-        return _unknown(what, error)
+        return unread(what, error)
     return ok(what, "is there")
 
 
@@ -181,11 +181,3 @@ def _images(settings: KubernetesSettings, tools: Mapping[str, Process]) -> Itera
         except ImageNotAllowed as error:
             refused.append(failed(f"image of {process.id}", str(error), "see docs/settings.md"))
     yield from refused or [ok("image policy", f"lets the images of {len(tools)} processes run")]
-
-
-def _unknown(what: str, error: ApiError) -> Finding:
-    """Return that something may not be looked at, or cannot be now."""
-    if error.status == 403:
-        advice = "harmless; grant the right to get it to have it checked"
-        return note(what, "not checked: it may not be read", advice)
-    return failed(what, str(error), "look after the Kubernetes API")

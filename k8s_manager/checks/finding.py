@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from k8s_manager.backends.kubernetes_api import ApiError
+
 OK = "ok"
 NOTE = "note"
 FAILED = "failed"
@@ -34,3 +36,11 @@ def note(what: str, found: str, advice: str = "") -> Finding:
 def failed(what: str, found: str, advice: str) -> Finding:
     """Return that something keeps jobs from running, and what to do about it."""
     return Finding(what, FAILED, found, advice)
+
+
+def unread(what: str, error: ApiError) -> Finding:
+    """Return that something in the cluster may not be looked at, or cannot be now."""
+    if error.status == 403:
+        advice = "harmless; grant the right to read it to have it checked"
+        return note(what, "not checked: it may not be read", advice)
+    return failed(what, str(error), "look after the Kubernetes API")

@@ -30,7 +30,6 @@ STEP = "probe"
 RAM_MB = 64
 REMOVAL_S = 60.0
 _ECHO = "import sys; open('echo', 'w').write(open('../../../inputs/word').read()[::-1])"
-_OTHER_FILES = "task-r1.json"
 
 
 @dataclass
@@ -70,13 +69,15 @@ def check(settings: Settings, tools: Mapping[str, Process], wait_s: float) -> It
             probe.begun = time.monotonic()
             backend.submit(probe.round)
         yield from _watched(backend, probes, wait_s)
-        if not _removed(backend, probes):
-            yield note("images", "some pods of this check do not go", "kubectl get pods")
     finally:
+        left = _left(backend, probes)
         backend.close()
         for probe in probes:
             with contextlib.suppress(OSError):
                 workspace.remove_job(probe.round.job)
+    if left:
+        advice = f"delete them once their node answers: {', '.join(sorted(left))}"
+        yield note("images", "Jobs of this check do not go", advice)
 
 
 def _probes(
@@ -146,16 +147,14 @@ def _outcome(probe: _Probe, state: RoundState, late: bool) -> Finding | None:
 
 
 def _ended(probe: _Probe, attempt: Attempt) -> Finding:
-    same = "mount the volume of CDI_KUBERNETES_CLAIM (and CDI_KUBERNETES_CLAIM_PATH) there"
     if attempt.document is None:
-        if _OTHER_FILES in attempt.reason:
-            return failed(probe.what, "its pod does not see the files of CDI_WORKSPACE", same)
         return failed(probe.what, attempt.reason, "docs/kubernetes.md explains the reasons")
     error = attempt.document.get("error")
     if error:
         return failed(probe.what, f"{error['title']}: {error['detail']}", "see docs/kubernetes.md")
     if _echo(attempt.folder) != probe.word[::-1]:
-        return failed(probe.what, "what its pod writes does not appear in CDI_WORKSPACE", same)
+        advice = "both must be one volume: CDI_KUBERNETES_CLAIM, CDI_KUBERNETES_CLAIM_PATH"
+        return failed(probe.what, "what its pod writes is not seen in CDI_WORKSPACE", advice)
     took = time.monotonic() - probe.begun
     return ok(probe.what, f"has the step runner and sees the workspace ({took:.1f} s)")
 
@@ -167,11 +166,11 @@ def _echo(folder: Path) -> str:
         return ""
 
 
-def _removed(backend: KubernetesBackend, probes: list[_Probe]) -> bool:
-    """Delete the probes' Jobs; False when some do not go."""
+def _left(backend: KubernetesBackend, probes: list[_Probe]) -> set[str]:
+    """Delete the probes' Jobs; return the names of those that do not go."""
     names = {probe.round.name for probe in probes}
     until = time.monotonic() + REMOVAL_S
     while names and time.monotonic() < until:
         names = {name for name in names if not backend.cancel(name)}
         backend.wait(0.2)
-    return not names
+    return names

@@ -221,6 +221,11 @@ def test_an_answer_to_a_call_of_ours(
 
 ENDED = replace(POD, ended=True, phase="Failed")
 NO_RUNNER = "python3: can't open file '/cdi/step_runner.py': [Errno 2] No such file or directory"
+NO_TASK = """Traceback (most recent call last):
+  File "/cdi/step_runner.py", line 883, in <module>
+    raise SystemExit(main())
+FileNotFoundError: [Errno 2] No such file or directory: '/cdi/workspace/jobs/x/probe/task-r1.json'
+"""
 NO_PYTHON = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc "
     'create failed: unable to start container process: exec: "python3": executable file not found '
@@ -280,6 +285,7 @@ def test_an_image_that_cannot_run_steps(pod: PodView, lacks: str) -> None:
         ),
         ({"disrupted": "Eviction API: evicting"}, "evicted", "Eviction API: evicting"),
         ({"reason": "Error", "exit_code": 1, "message": "a\nthe last line\n"}, "", "the last line"),
+        ({"reason": "Error", "exit_code": 1, "message": NO_TASK}, "", "CDI_KUBERNETES_CLAIM"),
         ({}, "", "without a word"),
     ],
 )
@@ -305,3 +311,8 @@ def test_an_index_that_starts_again_says_how_it_ended_before() -> None:
     assert "evicted: drained" in pod_reasons.after(evicted, quota).sentence
     again = replace(evicted, reason="", cause="")
     assert "exit code 75" in pod_reasons.after(again, starting).sentence
+
+
+def test_a_runner_that_fails_is_no_runner_that_is_missing() -> None:
+    pod = replace(ENDED, reason="Error", exit_code=1, message=NO_TASK)
+    assert pod_reasons.without_runner(pod, "registry.example/stage:1") is None

@@ -32,6 +32,7 @@ class Removal:
         self._patience_s = GRACE_S + node_lost_s
         self._running: Future[bool] | None = None
         self._next = self._next_shown = 0.0
+        self._forced: set[str] = set()
 
     def advance(self) -> bool:
         """Do the next bit; True once Job and pods are verified gone. Never waits for the API."""
@@ -66,7 +67,9 @@ class Removal:
         if since is None:
             self._api.delete(path)
         elif _seconds_since(since) > self._patience_s:
-            log.warning("pod %s does not go; removing it by force", meta["name"])
+            if meta["name"] not in self._forced:
+                log.warning("pod %s does not go; removing it by force", meta["name"])
+            self._forced.add(meta["name"])
             self._api.delete(path, grace_s=0)
 
     def _job_is_gone(self) -> bool:

@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from k8s_manager import schema
 from k8s_manager.cwl import Process
-from k8s_manager.errors import JobGone, NoSuchLog
+from k8s_manager.errors import FilesExpired, JobGone, NoSuchLog
 from k8s_manager.plain_files import file_in, folder, folders_in
 from k8s_manager.plan import plan_of
 from k8s_manager.records import Job, StepRecord
@@ -171,6 +171,19 @@ class JobLogs:
                 with folder(name, descriptor) as below:
                     if below is not None:
                         yield AttemptFolder(step.step, index, name, step.scattered), below
+
+
+def refuse_expired(job: Job) -> None:
+    """Make sure that the logs of a job have not been deleted because of their age.
+
+    Raises:
+        FilesExpired: They have; what is known of its attempts otherwise is still there.
+    """
+    if job.logs_expired is not None:
+        raise FilesExpired(
+            f"the logs of job {job.id} were deleted on {job.logs_expired[:10]}: they are kept for "
+            "some days only"
+        )
 
 
 def _ended(store: Store, job_id: str) -> dict[tuple[str, int, str], float]:

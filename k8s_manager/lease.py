@@ -7,6 +7,7 @@ database's clock: machines need not agree.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -18,6 +19,8 @@ from k8s_manager import schema
 from k8s_manager.database import Database
 from k8s_manager.errors import LeaseLost
 from k8s_manager.fault_points import reached
+
+log = logging.getLogger(__name__)
 
 _row = schema.lease
 
@@ -37,6 +40,7 @@ class Lease:
         )
         self.epoch: int | None = None
         """The epoch that we hold; None when we do not."""
+        self._told = ""
 
     def acquire(self) -> bool:
         """Take the lease if it is free, has run out, or its holder is known to be dead."""
@@ -54,6 +58,8 @@ class Lease:
                 update(_row).values(holder=self.holder, epoch=epoch, expires=expires)
             )
         self.epoch, self._renewed = epoch, before
+        self._told = ""
+        log.info("in control (epoch %d)", epoch)
         reached("lease-taken")
         return True
 
@@ -92,7 +98,11 @@ class Lease:
         # More time left than anybody is given: the clock was set back. Taking over too early does
         # no harm, the epoch sees to that; waiting for a day would.
         unreal = left > self._ttl_s + _SLACK_S
-        return not row.holder or left <= 0 or unreal or _known_dead(row.holder)
+        free = not row.holder or left <= 0 or unreal or _known_dead(row.holder)
+        if not free and self._told != row.holder:  # once for each holder
+            log.info("another controller is at work (%s); waiting until it ends", row.holder)
+            self._told = row.holder
+        return bool(free)
 
 
 def guard(connection: Connection, epoch: int | None) -> None:

@@ -128,6 +128,7 @@ def controller(config: Config = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it names each of its plug-ins
     controller_metrics.listen(settings)
     Controller(settings, _store(settings), chosen_backend(settings)).run(stop)
 

@@ -66,10 +66,10 @@ def status_document(job: Job) -> dict[str, Any]:
         link("/jobs", "up", negotiation.JSON, "All jobs"),
     ]
     if not job.removed:
-        links += [
-            link(f"{path}/logs", "related", "text/plain", "Logs of all steps"),
-            link(f"{path}/attempts", "related", negotiation.JSON, "Steps and attempts"),
-        ]
+        if not job.logs_expired:
+            links.append(link(f"{path}/logs", "related", "text/plain", "Logs of all steps"))
+        attempts = "Steps and attempts"
+        links.append(link(f"{path}/attempts", "related", negotiation.JSON, attempts))
     if job.status not in FINAL:
         links.append(link(path, "monitor", negotiation.JSON, "Status of the job"))
     elif status == "successful" and not job.files_expired:

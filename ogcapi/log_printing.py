@@ -6,7 +6,7 @@ import sys
 import time
 
 from k8s_manager.errors import CdiError
-from k8s_manager.job_logs import FILES, JobLogs, Part, Selection
+from k8s_manager.job_logs import FILES, JobLogs, Part, Selection, refuse_expired
 from k8s_manager.log_reader import LogReader, heading
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
@@ -32,6 +32,7 @@ def print_logs(
     last: Part | None = None
     while True:
         job = store.job(job_id, whole=False)  # before the files: what it wrote last is not missed
+        refuse_expired(job)
         logs = JobLogs.of(store, workspace, job, wanted)
         for part in logs.parts(wanted):
             begin = printed.get(part.names, 0)

@@ -7,7 +7,7 @@ from typing import IO, cast
 from flask import Blueprint, Response, current_app, request
 from werkzeug.wsgi import FileWrapper
 
-from k8s_manager.job_logs import FILES, JobLogs, Selection, state_of
+from k8s_manager.job_logs import FILES, JobLogs, Selection, refuse_expired, state_of
 from k8s_manager.log_reader import LogReader
 from ogcapi import file_answers, negotiation
 from ogcapi.problems import Problem
@@ -27,6 +27,7 @@ def job_logs(job_id: str) -> Response:
     service: Service = current_app.extensions["cdi"]
     wanted = selection()
     job = service.store.job(job_id, whole=False)
+    refuse_expired(job)
     logs = JobLogs.of(service.store, service.workspace, job, wanted)
     parts = logs.parts(wanted)
     # One file is sent as it is, so that it can be followed by asking for what lies behind it.

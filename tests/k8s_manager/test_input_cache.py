@@ -164,6 +164,7 @@ def test_stages_and_pruning_at_once_lose_nothing(
     assert len(deleted) > 1
 
 
+@pytest.mark.every_store
 def test_what_jobs_need_stays(
     installation: Installation, stage: Cache, cache: InputCache, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 
 import pytest
@@ -28,6 +29,20 @@ def test_only_one_holds_it(installation: Installation) -> None:
     first.release()
     assert second.acquire()
     assert (first.epoch, second.epoch) == (None, 2)
+
+
+def test_who_waits_says_for_whom_and_says_it_once(
+    installation: Installation, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = leases(installation, 10)
+    with caplog.at_level(logging.INFO, logger="k8s_manager.lease"):
+        first.acquire()
+        second.acquire()
+        second.acquire()
+    assert caplog.messages == [
+        "in control (epoch 1)",
+        f"another controller is at work ({first.holder}); waiting until it ends",
+    ]
 
 
 def test_it_runs_out(installation: Installation) -> None:

@@ -78,6 +78,7 @@ def kept(installation: Installation, job: Job) -> set[str]:
     return {path.name for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.every_store
 def test_outputs_go_first_and_logs_later(installation: Installation) -> None:
     literal = {"class": "File", "contents": "inline", "basename": "given.txt"}
     job = installation.run("python", {"code": WRITE, "file": literal})
@@ -129,6 +130,7 @@ def test_a_job_whose_files_are_gone_is_not_retried(installation: Installation) -
         retries.retry(installation.settings, installation.store, job.id)
 
 
+@pytest.mark.every_store
 def test_what_a_retry_may_take_over_stays_until_it_has_ended(installation: Installation) -> None:
     first = ran(installation, FAIL, days=15)
     second = retries.retry(installation.settings, installation.store, first.id)
@@ -143,6 +145,7 @@ def test_what_a_retry_may_take_over_stays_until_it_has_ended(installation: Insta
         assert installation.store.job(job.id).files_expired is not None
 
 
+@pytest.mark.every_store
 def test_records_are_kept_for_ever_unless_somebody_says_otherwise(
     installation: Installation,
 ) -> None:
@@ -187,6 +190,7 @@ def test_the_controller_does_it_beside_its_work(installation: Installation) -> N
     assert own.store.job(job.id).files_expired is None
 
 
+@pytest.mark.every_store
 def test_a_controller_without_the_lease_writes_nothing_down(installation: Installation) -> None:
     job = ran(installation, days=31)
     with Tidying(installation) as tidying:
@@ -251,6 +255,7 @@ def test_all_releases_are_kept_unless_somebody_says_otherwise(installation: Inst
         installation.store.rollback("demo", "000001")
 
 
+@pytest.mark.every_store
 def test_the_current_release_and_what_kept_ones_name_stay(installation: Installation) -> None:
     released(installation, "abcdef")
     manifest(installation, "000006", None, "000003")

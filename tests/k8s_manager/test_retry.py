@@ -16,7 +16,7 @@ from k8s_manager import retry as retries
 from k8s_manager.errors import JobGone, NoSuchJob, NotRetryable
 from k8s_manager.records import Job, NewJob
 from k8s_manager.retry import ReusedStep, retries_of, reused_steps
-from tests.k8s_manager.installation import Installation, process_of
+from tests.k8s_manager.installation import Installation, eventually, process_of
 from tests.k8s_manager.killed_controller import carry_out
 
 _context = multiprocessing.get_context("forkserver")
@@ -152,14 +152,17 @@ def test_a_dismissed_job_goes_on_where_it_was(installation: Installation, tmp_pa
     (tmp_path / "runs" / "slow").touch()
     old = installation.submit("chain", {"count": 3, "code": code})
 
-    def dismiss_near_the_end(_job: Job) -> None:
-        steps = {step.step: step.done for step in installation.store.steps(old.id)}
-        if steps.get("work") == 2:
-            installation.store.request_dismiss(old.id)
-
     controller = installation.controller()
-    assert controller.run_until(old.id, dismiss_near_the_end).outcome == "dismissed"
+
+    def two_done_and_one_running() -> bool:
+        controller.step()
+        done = {step.step: step.done for step in installation.store.steps(old.id)}
+        return done.get("work") == 2 and (tmp_path / "runs" / "p2").exists()
+
+    assert eventually(two_done_and_one_running, 30)
     controller.dispose()
+    installation.store.request_dismiss(old.id)
+    assert installation.finish(old).outcome == "dismissed"
     (tmp_path / "runs" / "slow").unlink()
     new = installation.finish(retry(installation, old))
     assert new.outcome == "successful"
@@ -377,6 +380,7 @@ def test_a_release_is_always_made_anew(installation: Installation, tmp_path: Pat
     assert [item.job for item in installation.store.releases("demo")] == [new.id, old.id]
 
 
+@pytest.mark.every_store
 def test_what_cannot_be_retried_is_said(installation: Installation, tmp_path: Path) -> None:
     with pytest.raises(NoSuchJob):
         retries.retry(installation.settings, installation.store, "0" * 32)

@@ -37,7 +37,7 @@ def configuration(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def chains(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("chains")
-    with serving(configuration(folder), folder / "var") as running:
+    with serving(configuration(folder), folder / "var", env={"CDI_WORKERS": "1"}) as running:
         yield running
 
 
@@ -137,15 +137,20 @@ def test_what_cannot_be_retried_is_answered_with_the_reason(chains: Server, tmp_
 
 
 def test_results_whose_time_is_over_are_gone_and_the_record_stays(tmp_path: Path) -> None:
-    env = {"CDI_KEEP_WORKSPACE_DAYS": "0.00001", "CDI_TIDY_S": "0.2"}  # about a second
+    days = "0.00001"  # about a second
+    env = {"CDI_KEEP_WORKSPACE_DAYS": days, "CDI_KEEP_LOGS_DAYS": days, "CDI_TIDY_S": "0.2"}
+    env["CDI_WORKERS"] = "1"
     with serving(configuration(tmp_path), tmp_path / "var", env=env) as server:
         job = execute(server, "greet", {"name": "Ada"})
         server.finish(job)
         until = time.monotonic() + 60
-        while (answer := server.get(f"/jobs/{job}/results")).status_code != 410:
+        while {server.get(f"/jobs/{job}/{of}").status_code for of in ("results", "logs")} != {410}:
             assert time.monotonic() < until
             time.sleep(0.1)
-        problem = answer.json()
+        assert "the logs of job" in server.get(f"/jobs/{job}/logs").json()["detail"]
+        (attempt,) = server.get(f"/jobs/{job}/attempts").json()["attempts"]
+        assert attempt["exitCode"] == 0
+        problem = server.get(f"/jobs/{job}/results").json()
         assert problem["title"] == "The files of the job were deleted"
         assert "execute greet again" in problem["detail"]
         document = server.get(f"/jobs/{job}").json()

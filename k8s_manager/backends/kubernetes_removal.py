@@ -34,6 +34,7 @@ class Removal:
         self._next = self._next_shown = 0.0
         self.problem: ApiError | None = None
         """Why it did not go on the last time."""
+        self._forced: set[str] = set()
 
     def advance(self) -> bool:
         """Do the next bit; True once Job and pods are verified gone. Never waits for the API."""
@@ -71,7 +72,9 @@ class Removal:
         if since is None:
             self._api.delete(path)
         elif _seconds_since(since) > self._patience_s:
-            log.warning("pod %s does not go; removing it by force", meta["name"])
+            if meta["name"] not in self._forced:
+                log.warning("pod %s does not go; removing it by force", meta["name"])
+            self._forced.add(meta["name"])
             self._api.delete(path, grace_s=0)
 
     def _job_is_gone(self) -> bool:

@@ -6,6 +6,7 @@ measurements the cluster is empty again.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -141,7 +142,7 @@ def _lists(parts: dict[str, list[float]]) -> Iterator[list[float]]:
 
 
 def _gaps(steps: list[tuple[float, float]]) -> list[float]:
-    return [after[0] - before[1] for before, after in zip(steps[:-1], steps[1:], strict=True)]
+    return [after[0] - before[1] for before, after in itertools.pairwise(steps)]
 
 
 def _parts(served: Served, job: str, sent: float, file: Path) -> Iterator[tuple[str, float]]:

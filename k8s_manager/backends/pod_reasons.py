@@ -86,7 +86,7 @@ def not_started(
 
 def without_runner(pod: PodView, image: str) -> Waiting | None:
     """Return why an image cannot run steps, when that is how a pod ended."""
-    no_file = RUNNER in pod.message and ("No such file" in pod.message or "can't" in pod.message)
+    no_file = "No module named 'step_runner'" in pod.message
     no_python = pod.reason in ("StartError", "ContainerCannotRun")
     if not no_file and not no_python:
         return None

@@ -12,7 +12,7 @@ LOCK = requirements/py$(shell $(PYTHON) -c 'import sys; print("313" if sys.versi
 STAMP := $(VENV)/.installed
 ASSETS := ogcapi/static/vendor/.installed
 
-.PHONY: setup run test test-cluster test-faults check format lock landscape bench clean
+.PHONY: setup run test test-cluster test-faults check format lock landscape bench bench-cluster clean
 
 setup: $(STAMP) $(ASSETS) ## virtual environment, dependencies, front-end files
 
@@ -60,6 +60,9 @@ format: $(STAMP) ## let the formatter and the linter mend what they can
 bench: setup ## timings: the chain on the synthetic test bench, and the service
 	$(BIN)/python benchmarks/stages.py --size $(BENCH_SIZE) --without-peer
 	$(BIN)/python benchmarks/service.py
+
+bench-cluster: setup ## timings: a job in a cluster, raw Jobs beside it (KUBECONFIG, CDI_STAGE_IMAGE)
+	$(BIN)/python benchmarks/cluster.py
 
 lock: ## compile the ranges of setup.py into requirements/, with hashes
 	$(PYTHON) requirements/lock.py

@@ -2,6 +2,7 @@
 
     python benchmarks/cluster.py                       # everything, about a quarter of an hour
     python benchmarks/cluster.py --only first-line --pairs 5
+    python benchmarks/cluster.py --only scatter --scatters 1 --indexes 1000     # half an hour
 
 Needs KUBECONFIG, and in CDI_STAGE_IMAGE an image with the step runner; the cluster's one node is
 this machine. Makes a namespace of its own and deletes it. Nothing else should run meanwhile.
@@ -17,9 +18,10 @@ from pathlib import Path
 import cluster_latency
 import cluster_queue
 import cluster_records
-from cluster_place import Place, machine, place
+from cluster_place import Place, place
 from cluster_server import served
 from figures import OUT, Figure, show, write
+from machine import machine
 from raw_jobs import RawClient
 
 PARTS = ("first-line", "chain", "scatter", "calls", "queue", "records")

@@ -6,6 +6,7 @@ measurements the cluster is empty again.
 
 from __future__ import annotations
 
+import itertools
 import statistics
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster_place import times
-from cluster_server import Served
+from cluster_server import Served, cpu_s
 from figures import OUT, Figure, percentile, spread
 from raw_jobs import COMPLETE, TERMINATED, RawClient
 from sqlalchemy import select
@@ -24,6 +25,8 @@ from k8s_manager import schema
 POLL_S = 0.01
 """Seconds between a user's questions for the status, where it matters when the end is shown."""
 STEPS = 3
+MANY = 50
+"""Indexes beyond which the node's pods a minute are what is measured: no warming up then."""
 
 
 def first_line(served: Served, raw: RawClient, pairs: int) -> list[Figure]:
@@ -46,7 +49,7 @@ def first_line(served: Served, raw: RawClient, pairs: int) -> list[Figure]:
         theirs.append(made.begun()[0] - made.created)
         raw.remove(made)
 
-    _alternate(pairs, our_turn, raw_turn, warm_up=[ours, theirs, *_lists(parts)])
+    _alternate(pairs, our_turn, raw_turn, warm_up=[ours, theirs])
     more = [mine - other for mine, other in zip(ours, theirs, strict=True)]
     beside = f"ours {spread(ours)}; raw {spread(theirs)}"
     for name, values in parts.items():
@@ -105,10 +108,14 @@ def scatter(served: Served, raw: RawClient, pairs: int, indexes: int) -> list[Fi
     """From the request to the first line of the last of some indexes, ours minus raw."""
     ours: list[float] = []
     theirs: list[float] = []
+    cpu: list[float] = []
+    controller = served.controller()
 
     def our_turn() -> None:
+        before = cpu_s(controller)
         job, sent = served.execute("scatter", {"indexes": list(range(indexes))})
         served.follow(job, 0.2)
+        cpu.append(1000 * (cpu_s(controller) - before) / indexes)
         ours.append(max(times(file)[0] for file in served.times_files(job)) - sent)
         served.settle()
 
@@ -117,18 +124,26 @@ def scatter(served: Served, raw: RawClient, pairs: int, indexes: int) -> list[Fi
         theirs.append(max(made.begun()) - made.created)
         raw.remove(made)
 
-    _alternate(pairs, our_turn, raw_turn, warm_up=[ours, theirs])
+    lists = [ours, theirs, cpu]
+    _alternate(pairs, our_turn, raw_turn, warm_up=lists if indexes <= MANY else [])
     more = [mine - other for mine, other in zip(ours, theirs, strict=True)]
+    of_all = [1000 * seconds / indexes for seconds in more]
     return [
         Figure(f"scatter of {indexes}: last one started, later than raw, median",
-               statistics.median(more), "s", 0.3,
+               statistics.median(more), "s", 0.3 if indexes <= MANY else None,
                beside=f"ours {spread(ours)}; raw {spread(theirs)}", values=more),
+        Figure(f"the same for each of {indexes} indexes", statistics.median(of_all), "ms",
+               beside=f"of it the controller's own CPU: {spread(cpu, 'ms')}", values=of_all),
     ]  # fmt: skip
 
 
 def _alternate(rounds: int, *turns: Callable[[], None], warm_up: list[list[float]]) -> None:
-    """Take turns, every other round in reverse order; the first round does not count."""
-    for number in range(rounds + 1):
+    """Take turns, every other round in reverse order.
+
+    A first round does not count: what it appended to the lists `warm_up` is dropped. Without lists
+    there is no such round.
+    """
+    for number in range(0 if warm_up else 1, rounds + 1):
         for turn in turns if number % 2 else reversed(turns):
             turn()
         if number == 0:
@@ -136,12 +151,8 @@ def _alternate(rounds: int, *turns: Callable[[], None], warm_up: list[list[float
                 values.clear()
 
 
-def _lists(parts: dict[str, list[float]]) -> Iterator[list[float]]:
-    yield from parts.values()
-
-
 def _gaps(steps: list[tuple[float, float]]) -> list[float]:
-    return [after[0] - before[1] for before, after in zip(steps[:-1], steps[1:], strict=True)]
+    return [after[0] - before[1] for before, after in itertools.pairwise(steps)]
 
 
 def _parts(served: Served, job: str, sent: float, file: Path) -> Iterator[tuple[str, float]]:

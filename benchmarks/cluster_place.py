@@ -6,7 +6,6 @@ The node has to see that folder under the same path: a one-node cluster whose no
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import tempfile
 import time
@@ -25,7 +24,9 @@ VOLUMES = "/api/v1/persistentvolumes"
 CLAIMS = "/api/v1/namespaces/{namespace}/persistentvolumeclaims"
 CLAIM = "workspace"
 IMAGE_NAME = "cdi/stage:0.1.0"
-PATIENCE_S = 300.0
+PATIENCE_S = 1200.0
+MAX_PODS = 50
+"""Pods at once: the default of our backend, and what raw Jobs get too."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Place:
     folder: Path
     image: str
 
-    def settings(self, name: str, max_pods: int) -> KubernetesSettings:
+    def settings(self, name: str, max_pods: int = MAX_PODS) -> KubernetesSettings:
         """Return the settings of an installation in the folder `name`."""
         return KubernetesSettings(
             namespace=self.api.namespace,
@@ -98,10 +99,3 @@ def wait_until(condition: Callable[[], Any], what: str, pause_s: float = 0.05) -
         if time.monotonic() > until:
             raise TimeoutError(f"{what}: not after {PATIENCE_S:.0f} s")
         time.sleep(pause_s)
-
-
-def machine() -> str:
-    """Describe this machine: cores, memory, load."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    load = os.getloadavg()[0]
-    return f"{os.cpu_count()} cores, {memory:.0f} GiB, load average {load:.1f}"

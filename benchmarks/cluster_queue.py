@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from urllib.request import urlopen
 
 from cluster_place import Place, wait_until
-from cluster_server import Served, children, resident_mb, served
+from cluster_server import Served, resident_mb, served
 from figures import OUT, Figure
 
 CLIENTS = 8
@@ -29,7 +29,7 @@ def queue(place: Place, jobs: int) -> list[Figure]:
         wait_until(lambda: server.store.job(occupier).status == "running", "the first job runs")
         rate = _submit(server, jobs)
         OUT.print(f"  second thousand: {_submit(server, jobs):.0f} jobs a second")
-        controller = _controller(server)
+        controller = server.controller()
         wait_until(lambda: _counters().looks > 0, "the controller has looked")
         time.sleep(10)
         before = _counters()
@@ -118,10 +118,3 @@ def _submit(server: Served, jobs: int) -> float:
     with ThreadPoolExecutor(CLIENTS) as pool:
         list(pool.map(submit, shares))
     return jobs / (time.monotonic() - begun)
-
-
-def _controller(server: Served) -> int:
-    found = [pid for pid, line in children(server.process.pid).items() if "controller" in line]
-    if len(found) != 1:
-        raise RuntimeError(f"expected one controller below {server.process.pid}, found {found}")
-    return found[0]

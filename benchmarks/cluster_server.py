@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import yaml
-from cluster_place import Place, wait_until
+from cluster_place import MAX_PODS, Place, wait_until
 
 from k8s_manager.store import Store
 
@@ -91,6 +91,13 @@ class Served:
             if attempt.verdict == "commit"
         ]
 
+    def controller(self) -> int:
+        """Return the process id of the controller."""
+        found = [pid for pid, line in children(self.process.pid).items() if "controller" in line]
+        if len(found) != 1:
+            raise RuntimeError(f"expected one controller, found {found}")
+        return found[0]
+
     def settle(self) -> None:
         """Wait until nothing is left in the cluster."""
         wait_until(self.place.empty, "no Job and no pod left")
@@ -102,7 +109,7 @@ def served(
     name: str,
     *,
     database_url: str = "",
-    max_pods: int = 50,
+    max_pods: int = MAX_PODS,
     controller: bool = True,
     env: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:
@@ -138,12 +145,6 @@ def end(process: subprocess.Popen[bytes]) -> None:
         process.wait()
 
 
-def environment_of(served: Served, max_pods: int) -> dict[str, str]:
-    """Return the environment of a controller beside a server that has none."""
-    environment = _environment(served.place, served.home.name, max_pods)
-    return environment | {"CDI_DATABASE_URL": f"sqlite:///{served.home / 'cdi.db'}"}
-
-
 def children(pid: int) -> dict[int, str]:
     """Return the descendants of a process with their command lines."""
     found: dict[int, str] = {}
@@ -161,6 +162,12 @@ def resident_mb(pid: int) -> tuple[float, float]:
     if now is None or peak is None:
         raise RuntimeError(f"process {pid} has ended")
     return int(now[1]) * 1024 / 1e6, int(peak[1]) * 1024 / 1e6
+
+
+def cpu_s(pid: int) -> float:
+    """Return the CPU seconds that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _environment(place: Place, name: str, max_pods: int) -> dict[str, str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cluster_place import IMAGE_NAME, Place, process, times, wait_until
+from cluster_place import IMAGE_NAME, MAX_PODS, Place, process, times, wait_until
 from kubernetes import client, config, watch
 
 from k8s_manager import command
@@ -58,12 +58,12 @@ class RawClient:
         self._batch, self._core = client.BatchV1Api(), client.CoreV1Api()
         self._place = place
         self._workspace = place.folder / NAME / "workspace"
-        self._settings = place.settings(NAME, 50)
+        self._settings = place.settings(NAME)
         (self._workspace / "cache").mkdir(parents=True, exist_ok=True)
         self._batch.list_namespaced_job(place.api.namespace)
 
     def create(self, count: int = 1) -> RawJob:
-        """Create a Job with `count` indexes that all run at once, as far as the node can."""
+        """Create a Job with `count` indexes that run at once, as far as allowed."""
         job = secrets.token_hex(16)
         folder = self._workspace / "jobs" / job / "step"
         folder.mkdir(parents=True)
@@ -75,7 +75,7 @@ class RawClient:
             cores=tool.tool.resources.cores_min, ram_mb=tool.tool.resources.ram_min,
             time_limit_s=tool.tool.time_limit_s, image=IMAGE_NAME, process="trivial",
         )  # fmt: skip
-        body = job_manifest.manifest(round_, {"indexes": []}, count, self._settings)
+        body = job_manifest.manifest(round_, {"indexes": []}, min(count, MAX_PODS), self._settings)
         values = {"pause": 0.0, "after": None, "index": None}
         argv = list(command.build(tool, values, cores=round_.cores, ram_mb=round_.ram_mb).argv)
         inside = f"{job_manifest.WORKSPACE}/jobs/{job}/step"

@@ -89,6 +89,11 @@ class Database:
                 yield connection
                 reached("before-commit")
 
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for a database server."""
+        return Path(str(self._url.database)) if self.dialect == "sqlite" else None
+
     def now(self, connection: Connection) -> float:
         """Return the database's own clock in Unix seconds: the one clock all controllers share."""
         return float(connection.execute(text(f"SELECT {_CLOCK[self.dialect]}")).scalar_one())

@@ -22,6 +22,8 @@ PREFIX = "cdi.nrw/"
 ROUND_LABEL = PREFIX + "round"
 WORKSPACE = "/cdi/workspace"
 RUNNER = "/cdi/step_runner.py"
+START_RUNNER = "import sys; sys.path.append('/cdi'); import step_runner; step_runner.run()"
+"""Imported, not run as a script, which would be compiled anew in every pod: 20 ms of CPU."""
 CONTAINER = "step"
 GRACE_S = 10
 """Seconds for the runner to stop its program and write down how it ended."""
@@ -199,7 +201,7 @@ def _container(
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": [
-            *("python3", "-I", RUNNER, "--workspace", WORKSPACE),
+            *("python3", "-I", "-S", "-c", START_RUNNER, "--workspace", WORKSPACE),
             *("--task", f"{_in_pod(round_)}/{round_.task.name}"),
         ],
         "env": environment,

@@ -184,7 +184,7 @@ def not_started(
 
 def without_runner(pod: PodView, image: str) -> Waiting | None:
     """Return why an image cannot run steps, when that is how a pod ended."""
-    no_file = f"can't open file '{RUNNER}'" in pod.message
+    no_file = "No module named 'step_runner'" in pod.message
     no_python = pod.reason in ("StartError", "ContainerCannotRun") and "python3" in pod.message
     if not no_file and not no_python:
         return None

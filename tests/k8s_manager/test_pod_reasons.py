@@ -220,7 +220,10 @@ def test_an_answer_to_a_call_of_ours(
 
 
 ENDED = replace(POD, ended=True, phase="Failed")
-NO_RUNNER = "python3: can't open file '/cdi/step_runner.py': [Errno 2] No such file or directory"
+NO_RUNNER = """Traceback (most recent call last):
+  File "<string>", line 1, in <module>
+ModuleNotFoundError: No module named 'step_runner'
+"""
 NO_TASK = """Traceback (most recent call last):
   File "/cdi/step_runner.py", line 883, in <module>
     raise SystemExit(main())

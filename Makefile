@@ -34,7 +34,7 @@ landscape: $(STAMP) ## the synthetic test bench: make landscape SIZE=5 DOP=0.1
 	$(BIN)/python samples/landscape.py --size $(SIZE) --dop $(DOP) --seed $(SEED) --out $(CDI_HOME)/samples/landscape
 
 test: setup ## the tests
-	$(BIN)/python -m pytest -q --ignore=tests/cluster
+	$(BIN)/python -m pytest -q --ignore=tests/cluster --ignore=tests/faults/test_cluster_components.py
 
 test-cluster: setup ## the tests on the cluster that KUBECONFIG names; images go to REGISTRY
 	BIN=$(BIN) tests/cluster/run

@@ -82,7 +82,9 @@ class PodAttempts:
                 self._search(index, {pod.uid for pod in mine}, given_up, settings)
             if given_up and not running and not self._decided(index):
                 why = "its Job is gone" if job is None else f"its Job ended: {job.message}"
-                name = self._last.get(index, f"r{self._round.number}-lost")
+                name = self._last.get(index)
+                if name is None or name in self._final[index]:  # the one after it never began
+                    name = f"r{self._round.number}-lost"
                 self._settle(index, self._gone(index, name, "", why))
             items = [*self._final[index].values(), *running]
             if items:

@@ -34,8 +34,8 @@ def records(place: Place, count: int) -> list[Figure]:
             _timed(server, page)
         workers = [
             resident_mb(pid)[1]
-            for pid, line in children(server.process.pid).items()
-            if "gunicorn" in line
+            for pid, name in children(server.process.pid).items()
+            if name == "cdi-web"
         ]
         return [
             Figure(f"status request with {count} job records, median",

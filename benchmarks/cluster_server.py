@@ -93,7 +93,9 @@ class Served:
 
     def controller(self) -> int:
         """Return the process id of the controller."""
-        found = [pid for pid, line in children(self.process.pid).items() if "controller" in line]
+        found = [
+            pid for pid, name in children(self.process.pid).items() if name == "cdi-controller"
+        ]
         if len(found) != 1:
             raise RuntimeError(f"expected one controller, found {found}")
         return found[0]
@@ -146,12 +148,12 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def children(pid: int) -> dict[int, str]:
-    """Return the descendants of a process with their command lines."""
+    """Return the descendants of a process with their names."""
     found: dict[int, str] = {}
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            line = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            found |= {int(child): line} | children(int(child))
+            name = Path(f"/proc/{child}/comm").read_text(encoding="utf-8").strip()
+            found |= {int(child): name} | children(int(child))
     return found
 
 

@@ -90,6 +90,7 @@ setup(
             "psutil>=6",
             "pytest>=8",
             "pytest-timeout>=2.3",
+            "pytest-xdist>=3.6",
             "ruff>=0.6",
             "types-PyYAML>=6",
             "types-jsonschema>=4.21",

@@ -5,13 +5,16 @@ BIN := $(VENV)/bin
 SIZE ?= 1
 DOP ?= 0.5
 SEED ?= 1
+CDI_FAULT_RUNS ?= 100
 BENCH_SIZE ?= 5
 export CDI_HOME ?= $(CURDIR)/var
+unexport PYTHONDONTWRITEBYTECODE  # without bytecode each step and the server start seconds later
+PARALLEL = -n logical --maxprocesses 4 --dist loadscope
 LOCK = requirements/py$(shell $(PYTHON) -c 'import sys; print("313" if sys.version_info >= (3, 12) else "311")').txt
 STAMP := $(VENV)/.installed
 ASSETS := ogcapi/static/vendor/.installed
 
-.PHONY: setup run test test-cluster check format lock landscape bench clean
+.PHONY: setup run test test-cluster test-image test-faults images check format lock landscape bench bench-cluster clean
 
 setup: $(STAMP) $(ASSETS) ## virtual environment, dependencies, front-end files
 
@@ -33,10 +36,23 @@ landscape: $(STAMP) ## the synthetic test bench: make landscape SIZE=5 DOP=0.1
 	$(BIN)/python samples/landscape.py --size $(SIZE) --dop $(DOP) --seed $(SEED) --out $(CDI_HOME)/samples/landscape
 
 test: setup ## the tests
-	$(BIN)/python -m pytest -q --ignore=tests/cluster
+	$(BIN)/python -m pytest -q $(PARALLEL) --ignore=tests/cluster --ignore=tests/faults/test_cluster_components.py
 
 test-cluster: setup ## the tests on the cluster that KUBECONFIG names; images go to REGISTRY
 	BIN=$(BIN) tests/cluster/run
+
+test-image: ## the tests inside an image, with Python 3.13 and the newest pygeoapi
+	containers/test
+
+images: ## stage and server image; pushed where REGISTRY is set (containers/build)
+	containers/build stage server
+
+test-faults: setup ## every fault of tests/faults, many times; results go to docs/faults.md
+	mkdir -p $(CDI_HOME)/faults
+	status=0; \
+	CDI_FAULT_RUNS=$(CDI_FAULT_RUNS) CDI_FAULT_LOG_BYTES=5000000000 $(BIN)/python -m pytest -q \
+	    tests/faults --junitxml=$(CDI_HOME)/faults/local.xml || status=$$?; \
+	$(BIN)/python tests/faults/report.py $(CDI_HOME)/faults/*.xml; exit $$status
 
 check: setup ## formatter, linter, types, import contracts, process files
 	$(BIN)/ruff format --check .
@@ -52,6 +68,9 @@ format: $(STAMP) ## let the formatter and the linter mend what they can
 bench: setup ## timings: the chain on the synthetic test bench, and the service
 	$(BIN)/python benchmarks/stages.py --size $(BENCH_SIZE) --without-peer
 	$(BIN)/python benchmarks/service.py
+
+bench-cluster: setup ## timings: a job in a cluster, raw Jobs beside it (KUBECONFIG, CDI_STAGE_IMAGE)
+	$(BIN)/python benchmarks/cluster.py
 
 lock: ## compile the ranges of setup.py into requirements/, with hashes
 	$(PYTHON) requirements/lock.py

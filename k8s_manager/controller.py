@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from k8s_manager import controller_metrics
 from k8s_manager.backends.base import Backend, Observation, Waiting
 from k8s_manager.clearing import clear_up
+from k8s_manager.doorbell import Doorbell
 from k8s_manager.errors import CdiError, LeaseLost, StoreError
 from k8s_manager.execution import Execution
 from k8s_manager.lease import Lease
@@ -65,9 +66,11 @@ class Controller:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; what runs then goes on and is found by the next controller."""
+        bell = Doorbell(self._store.database.file, self.wake)
         while not stop.is_set():
             self.step()
             self._backend.wait(self._pause())
+        bell.close()
         self.close()
 
     def run_until(self, job_id: str, on_update: Callable[[Job], None] | None = None) -> Job:
@@ -170,25 +173,28 @@ class Controller:
         wake = self._store.wake()
         if wake == self._wake and time.monotonic() < self._look_at:
             return
+        waiting = []
         for found in self._ledger.unfinished():
             execution = self._executions.get(found.id)
             if execution is not None:
                 execution.dismissing |= found.dismiss_requested
             elif found.begun or found.dismiss_requested:
                 self._adopt(found.id)
-        self._adopt_waiting()
+            else:
+                waiting.append(found.id)
+        self._adopt_waiting(waiting)
         self._wake = wake
         self._look_at = time.monotonic() + LOOK_S
         self._tidy(observation)
 
-    def _adopt_waiting(self) -> None:
+    def _adopt_waiting(self, waiting: list[str]) -> None:
         """Let those jobs begin whose turn it is, while there is room for more."""
-        most = self._settings.active_jobs
-        if len(self._executions) >= most:
-            return
-        for job_id in self._ledger.next_jobs(most):
-            if job_id not in self._executions and len(self._executions) < most:
-                self._adopt(job_id)
+        room = self._settings.active_jobs - len(self._executions)
+        if 0 < room < len(waiting):  # only then does it matter whose turn it is
+            in_order = self._ledger.next_jobs(self._settings.active_jobs)
+            waiting = [job_id for job_id in in_order if job_id not in self._executions]
+        for job_id in waiting[: max(0, room)]:
+            self._adopt(job_id)
 
     def _adopt(self, job_id: str) -> None:
         try:

@@ -54,6 +54,16 @@ class Database:
         self._pid = 0
         self._lock = threading.Lock()
 
+    @property
+    def place(self) -> str:
+        """The database's URL, without a password."""
+        return self._url.render_as_string(hide_password=True)
+
+    @property
+    def exists(self) -> bool:
+        """False for an SQLite file that is not there: the first use will make it."""
+        return self.dialect != "sqlite" or Path(str(self._url.database)).exists()
+
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Give a connection for reading: one consistent state of the database.
@@ -78,6 +88,11 @@ class Database:
             with connection.begin():
                 yield connection
                 reached("before-commit")
+
+    @property
+    def file(self) -> Path | None:
+        """The SQLite file; None for a database server."""
+        return Path(str(self._url.database)) if self.dialect == "sqlite" else None
 
     def now(self, connection: Connection) -> float:
         """Return the database's own clock in Unix seconds: the one clock all controllers share."""
@@ -166,9 +181,8 @@ class Database:
         try:
             yield
         except (DBAPIError, NoFreeConnection) as error:
-            place = self._url.render_as_string(hide_password=True)
             reason = error.orig if isinstance(error, DBAPIError) else "too many requests at once"
-            raise StoreError(f"job store {place}: {reason}") from error
+            raise StoreError(f"job store {self.place}: {reason}") from error
 
 
 def _begin(connection: Connection) -> None:

@@ -73,7 +73,7 @@ class Execution:
         if not self._ending_now:
             self._start_steps()
         if self._ending_now:
-            return self._wind_down()
+            return self._wind_down(observation)
         if self._rounds.submit():
             observation = self._means.backend.observe()
         self._rounds.close_decided()
@@ -279,13 +279,16 @@ class Execution:
         if means.ledger.finish(self.job.id, records.SUCCESSFUL, message, results):
             return True
         self.dismissing = True
-        return self._wind_down()
+        return self._wind_down(Observation())
 
-    def _wind_down(self) -> bool:
+    def _wind_down(self, observation: Observation) -> bool:
         """Stop what still runs; end the job when nothing of it is left."""
         means = self._means
         settled = (self._settling is None or self._settling.done()) and self._reuse.idle
         if not self._rounds.cancel() or not settled:
+            for round_ in self._history.open_rounds():
+                if obstacle := observation.removals.get(round_.name):
+                    self.show(obstacle)
             return False
         clear_up(means.ledger, means.workspace, self.job.id)
         if self.dismissing:

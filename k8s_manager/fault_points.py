@@ -19,6 +19,7 @@ POINTS = {
     "lease-taken": "the lease is ours, nothing was done with it",
     "inputs-settled": "the job's files are in place",
     "planned": "the steps are written down",
+    "attempt-copied": "outputs of a retried job are taken over, not written down",
     "round-opened": "a step and its first round are written down, not its task file",
     "task-written": "the round's task file is there, not submitted",
     "may-start": "a runner may be started, nothing was done for it",

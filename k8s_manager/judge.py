@@ -3,8 +3,8 @@
 | end of the attempt                                        | what follows                       |
 |-----------------------------------------------------------|------------------------------------|
 | exit code 0, all outputs valid                            | commit                             |
-| exit code 0 with missing or invalid outputs; 65; time     | fail                               |
-| limit; the program cannot be started; any other code      |                                    |
+| exit code 0 with missing or invalid outputs; 65; time or  | fail                               |
+| disk limit; the program cannot be started; any other code |                                    |
 | 75; the attempt's files cannot be handled                 | again, after a growing pause       |
 | memory limit                                              | more memory, up to ``ramMax``,     |
 |                                                           | then fail                          |
@@ -103,6 +103,8 @@ def _silent(
         return _out_of_memory(error, tool, ram_mb)
     if attempt.cause == "time-limit":
         return _fail({"title": "time limit exceeded", "detail": attempt.reason}, _INTERNAL)
+    if attempt.cause == "disk":
+        return _fail({"title": "disk limit exceeded", "detail": attempt.reason}, _INTERNAL)
     return _lost("the step was killed", attempt.reason, earlier, settings)
 
 

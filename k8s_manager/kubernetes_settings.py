@@ -64,7 +64,8 @@ class KubernetesSettings:
     the kernel counts besides. So it is the runner that notices a step's lack of memory and can say
     so, and not the kernel, which takes the runner with it."""
     temporary_repeats: int = 3
-    """How often Kubernetes itself repeats an index that asks to be tried again (exit code 75)."""
+    """How often Kubernetes itself repeats, within a round, an index that asks to be tried again
+    (exit code 75) or whose pod was taken from its node."""
     pull_wait_s: float = 300.0
     """Seconds that an image may fail to be pulled before the job fails: a registry may be away."""
     starting_wait_s: float = 600.0

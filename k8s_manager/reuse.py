@@ -18,6 +18,7 @@ from sqlalchemy import select
 
 from k8s_manager import judge, schema
 from k8s_manager.cwl import Step
+from k8s_manager.fault_points import reached
 from k8s_manager.judge import Verdict
 from k8s_manager.ledger import Judged
 from k8s_manager.plan import Plan
@@ -153,6 +154,7 @@ class Reuse:
             )
         except NotThereAnyMoreError:
             return None
+        reached("attempt-copied")
         return Judged(
             step=step.id,
             index=index,

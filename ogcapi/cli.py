@@ -26,6 +26,7 @@ from k8s_manager.settings import Settings, read_config
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
 from ogcapi import cache_commands, log_printing, overview
+from ogcapi.check_command import check_deployment
 from ogcapi.job_commands import retry_job, see_through
 from ogcapi.metadata import check_metadata
 from ogcapi.terminal import ERR, OUT, Config, complain
@@ -47,6 +48,7 @@ datasets_app = typer.Typer(
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(cache_commands.app, name="cache")
 jobs_app.command("retry")(retry_job)
+app.command("check")(check_deployment)
 
 
 @app.command()
@@ -109,21 +111,24 @@ def serve(
             "expected a port from 1 to 65535 and at least one worker"
         )
     check_metadata(read_config(settings.config), settings.config)
-    _store(settings)
+    _store(settings).close()
     _registry(settings)
 
     def say(line: str) -> None:
         OUT.print(line, highlight=False)
 
-    raise typer.Exit(
-        supervisor.serve(settings, controller=controller, say=say, config=settings.config)
-    )
+    run = run_controller if controller else None
+    raise typer.Exit(supervisor.serve(settings, controller=run, say=say))
 
 
 @app.command()
 def controller(config: Config = None) -> None:
     """Run the controller alone: it starts the steps of accepted jobs and sees them through."""
-    settings = _settings(config)
+    run_controller(_settings(config))
+
+
+def run_controller(settings: Settings) -> None:
+    """Run a controller until SIGINT or SIGTERM."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda _number, _frame: stop.set())

@@ -1,25 +1,35 @@
-"""`cdi serve`: web workers and one controller, kept alive by a small supervisor."""
+"""`cdi serve`: web workers and one controller, kept alive by a small supervisor.
+
+Both are forked: what the supervisor has imported, and checked, is not imported once more by each.
+"""
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import functools
+import multiprocessing
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from multiprocessing.context import ForkProcess
+from typing import TYPE_CHECKING
 
 from k8s_manager.errors import ConfigError
 from k8s_manager.settings import Settings
 
+if TYPE_CHECKING:
+    from flask import Flask
+
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LONG_S = 60.0  # a child that lived so long starts again without a growing pause
-PR_SET_PDEATHSIG = 1
+PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+FORK = multiprocessing.get_context("fork")
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 
@@ -28,8 +38,8 @@ class Child:
     """A process that the supervisor keeps alive."""
 
     name: str
-    argv: list[str]
-    process: subprocess.Popen[bytes] | None = None
+    work: Callable[[], None]
+    process: ForkProcess | None = None
     restarts: int = 0
     next_start: float = 0.0
     started: float = 0.0
@@ -59,14 +69,18 @@ def free_port(host: str, wanted: int) -> int:
     raise ConfigError(f"no free port between {wanted} and {last} on {host}; choose with CDI_PORT")
 
 
-def serve(settings: Settings, *, controller: bool, say: Callable[[str], None], config: Path) -> int:
-    """Serve until a signal; returns the exit code.
+def serve(
+    settings: Settings,
+    *,
+    controller: Callable[[Settings], None] | None,
+    say: Callable[[str], None],
+) -> int:
+    """Serve until a signal; returns the exit code. The caller holds no connection and no thread.
 
     Args:
         settings: Where to listen and what to serve.
-        controller: Whether to keep a controller beside the web workers.
+        controller: Runs the controller that is kept beside the web workers; None for none.
         say: Shows a line to the person who started the server.
-        config: The configuration file, for the children.
 
     Raises:
         ConfigError: The address is not of this machine alone, and nobody is asked who they are.
@@ -81,15 +95,9 @@ def serve(settings: Settings, *, controller: bool, say: Callable[[str], None], c
     if port != settings.port:
         say(f"Port {settings.port} is taken; using {port} (choose one with CDI_PORT).")
     settings = replace(settings, port=port)
-    environment = {
-        **os.environ,
-        "CDI_HOST": settings.host,
-        "CDI_PORT": str(port),
-        "CDI_CONFIG": str(config),
-    }
-    children = [Child("web", _gunicorn(settings))]
-    if controller:
-        children.append(Child("controller", [sys.executable, "-m", "ogcapi.cli", "controller"]))
+    children = [Child("web", functools.partial(_web, settings))]
+    if controller is not None:
+        children.append(Child("controller", functools.partial(controller, settings)))
     stopping = _stop_on_signals()
     say(f"Serving on {settings.base_url} (Ctrl-C ends it).")
     if settings.host in LOOPBACK:
@@ -99,7 +107,7 @@ def serve(settings: Settings, *, controller: bool, say: Callable[[str], None], c
     try:
         while not stopping:
             for child in children:
-                _keep_alive(child, environment, say)
+                _keep_alive(child, say)
             time.sleep(0.2)
     finally:
         for child in reversed(children):
@@ -107,56 +115,77 @@ def serve(settings: Settings, *, controller: bool, say: Callable[[str], None], c
     return 0
 
 
-def _gunicorn(settings: Settings) -> list[str]:
+def _web(settings: Settings) -> None:
+    from gunicorn.app.base import BaseApplication
+
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    return [
-        *(sys.executable, "-m", "gunicorn", "ogcapi.app:create_app()"),
-        *("--bind", f"{host}:{settings.port}", "--workers", str(settings.workers)),
-        *("--worker-class", "gthread", "--threads", "8", "--timeout", "120"),
-        *("--graceful-timeout", "5", "--keep-alive", "5", "--log-level", "warning"),
+    options = {
+        "bind": f"{host}:{settings.port}",
+        "workers": settings.workers,
+        "worker_class": "gthread",
+        "threads": 8,
+        "timeout": 120,
+        "graceful_timeout": 5,
+        "keepalive": 5,
+        "loglevel": "warning",
         # Imported once, not by each worker: the server answers sooner. Nothing is opened by it.
-        *("--preload", "--no-control-socket"),
-    ]
+        "preload_app": True,
+        "control_socket_disable": True,
+    }
+
+    class Application(BaseApplication):  # type: ignore[misc]
+        def load_config(self) -> None:
+            for name, value in options.items():
+                self.cfg.set(name, value)
+
+        def load(self) -> Flask:
+            from ogcapi.app import create_app
+
+            return create_app(settings)
+
+    Application().run()
 
 
 def _stop_on_signals() -> list[int]:
     received: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in SIGNALS:
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup
             signal.signal(number, lambda got, _frame: received.append(got))
     return received
 
 
-def _keep_alive(child: Child, environment: dict[str, str], say: Callable[[str], None]) -> None:
+def _keep_alive(child: Child, say: Callable[[str], None]) -> None:
     now = time.monotonic()
-    if child.process is not None and child.process.poll() is not None:
+    if child.process is not None and not child.process.is_alive():
         child.restarts = child.restarts + 1 if now - child.started < LONG_S else 1
         pause = min(0.5 * 2 ** min(child.restarts, 6), 30.0)
-        say(f"{child.name} ended with code {child.process.returncode}; again in {pause:.0f} s.")
+        say(f"{child.name} ended with code {child.process.exitcode}; again in {pause:.0f} s.")
         child.process, child.next_start = None, now + pause
     if child.process is None and now >= child.next_start:
-        # A group of its own: Ctrl-C reaches the supervisor only, which ends its children in order.
         child.started = now
-        child.process = subprocess.Popen(
-            child.argv,
-            env=environment,
-            start_new_session=True,
-            preexec_fn=_end_with_parent,  # noqa: PLW1509  one thread only
-        )
+        child.process = FORK.Process(target=_run, args=(child, os.getpid()), name=child.name)
+        child.process.start()
 
 
-def _end_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the supervisor is gone, even killed (Linux only)."""
+def _run(child: Child, supervisor: int) -> None:
+    """Do a child's work in its own process, which ends when the supervisor is gone."""
+    # A session of its own: Ctrl-C reaches the supervisor only, which ends its children in order.
+    os.setsid()
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     if LIBC is not None:
-        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        LIBC.prctl(PR_SET_NAME, f"cdi-{child.name}".encode())
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # also when it was killed
+    if os.getppid() == supervisor:
+        child.work()
 
 
 def _end(child: Child) -> None:
-    if child.process is None or child.process.poll() is not None:
+    if child.process is None or not child.process.is_alive():
         return
     child.process.terminate()
-    try:
-        child.process.wait(timeout=10)
-    except subprocess.TimeoutExpired:
+    child.process.join(timeout=10)
+    if child.process.is_alive():
         child.process.kill()
-        child.process.wait()
+        child.process.join()

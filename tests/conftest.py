@@ -12,7 +12,7 @@ from tests.postgresql import PostgreSQL
 
 # Processes that tests start are forked from one that has imported what they need.
 multiprocessing.get_context("forkserver").set_forkserver_preload(
-    ["alembic.command", "tests.k8s_manager.killed_controller", "tests.k8s_manager.test_store"]
+    ["alembic.command", "ogcapi.cli", "tests.faults.controllers", "tests.k8s_manager.test_store"]
 )
 
 

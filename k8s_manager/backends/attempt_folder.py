@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from k8s_manager.backends.base import Round
-from k8s_manager.workspace import remove_tree
 
 LOCK = ".lock"
 RUNNER_LOG = "runner.log"
@@ -89,16 +88,15 @@ def remove_unstarted(folder: Path) -> bool:
 
 
 def take_back(runner: int, folder: Path) -> None:
-    """Kill a runner that this process has just started, and delete the attempt's folder.
+    """Kill a runner that this process has started, unless it has done something already.
 
-    Raises:
-        OSError: Something of the folder cannot be deleted.
+    Another controller may have found the attempt and counted it, so what it wrote stays.
     """
     _kill(runner)
     with contextlib.suppress(ChildProcessError):
         os.waitpid(runner, 0)
     kill_leftovers([folder])
-    remove_tree(folder)
+    never_started(folder)
 
 
 def kill_leftovers(folders: Iterable[Path]) -> bool:

@@ -75,7 +75,7 @@ class Attempt:
     """Why it is gone, as a sentence, as far as that is known."""
     cause: str = ""
     """Why it is gone, as a word, where that matters for what follows: ``memory``,
-    ``time-limit``."""
+    ``time-limit``, ``disk``."""
     repeats: bool = False
     """The backend itself starts this index again, within the same round."""
     image: str | None = None
@@ -96,7 +96,7 @@ class RoundState:
 
     attempts: tuple[Attempt, ...] = ()
     waiting: Waiting | None = None
-    """Set while at least one index has no attempt."""
+    """Set while at least one index has no attempt that runs or that counts."""
     failure: Waiting | None = None
     """Set when waiting is pointless (refused by admission, image not allowed...)."""
 
@@ -109,6 +109,8 @@ class Observation:
     strays: tuple[str, ...] = ()
     """Names of rounds that exist but were not submitted to this backend object: another
     controller's, or come back with a restored cluster."""
+    removals: Mapping[str, Waiting] = field(default_factory=dict)
+    """Why rounds that are being cancelled are not gone yet, where something is in the way."""
 
 
 class Backend(Protocol):

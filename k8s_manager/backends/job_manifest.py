@@ -22,6 +22,8 @@ PREFIX = "cdi.nrw/"
 ROUND_LABEL = PREFIX + "round"
 WORKSPACE = "/cdi/workspace"
 RUNNER = "/cdi/step_runner.py"
+START_RUNNER = "import sys; sys.path.append('/cdi'); import step_runner; step_runner.run()"
+"""Imported, not run as a script, which would be compiled anew in every pod: 20 ms of CPU."""
 CONTAINER = "step"
 GRACE_S = 10
 """Seconds for the runner to stop its program and write down how it ended."""
@@ -47,10 +49,18 @@ def image_of(round_: Round, settings: KubernetesSettings) -> str:
     Raises:
         ImageNotAllowed: The process names none, or the policy does not let it run.
     """
-    named = round_.image
+    return allowed_image(round_.image, round_.process, settings)
+
+
+def allowed_image(named: str | None, process: str, settings: KubernetesSettings) -> str:
+    """Return the image to run where a process names `named`.
+
+    Raises:
+        ImageNotAllowed: The process names none, or the policy does not let it run.
+    """
     if named is None:
         raise ImageNotAllowed(
-            f"process {round_.process} names no image; add DockerRequirement under hints"
+            f"process {process} names no image; add DockerRequirement under hints"
         )
     image = settings.images.get(named, named)
     allowed = settings.allowed_registries
@@ -191,7 +201,7 @@ def _container(
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": [
-            *("python3", "-I", RUNNER, "--workspace", WORKSPACE),
+            *("python3", "-I", "-S", "-c", START_RUNNER, "--workspace", WORKSPACE),
             *("--task", f"{_in_pod(round_)}/{round_.task.name}"),
         ],
         "env": environment,

@@ -14,13 +14,13 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from k8s_manager.backends import base, job_manifest, pod_reasons
-from k8s_manager.backends.base import Observation, Round, RoundState, Waiting
+from k8s_manager.backends.base import Attempt, Observation, Round, RoundState, Waiting
 from k8s_manager.backends.kubernetes_api import JOBS, Api, ApiError
 from k8s_manager.backends.kubernetes_removal import Removal
 from k8s_manager.backends.kubernetes_view import JobView, PodView, View
@@ -97,7 +97,13 @@ class KubernetesBackend:
         # What is there already and does not count (a program may write there too) is not awaited.
         self._awaited = [path for path in running if not os.path.exists(path)]  # noqa: PTH110
         known = self._rounds.keys() | self._removals.keys()
-        return Observation(states, tuple(sorted((jobs.keys() | pods.keys()) - known)))
+        obstacles = {
+            name: pod_reasons.unusable(removal.problem, self._api.namespace).waiting
+            for name, removal in self._removals.items()
+            if removal.problem is not None
+        }
+        strays = tuple(sorted((jobs.keys() | pods.keys()) - known))
+        return Observation(states, strays, obstacles)
 
     def cancel(self, name: str) -> bool:
         """Delete a round's Job; True once it and all its pods are verified gone."""
@@ -240,7 +246,7 @@ class KubernetesBackend:
         except job_manifest.ImageNotAllowed as error:
             submitted.failure = Waiting("image-not-allowed", str(error))
         except ApiError as error:
-            waiting, hopeless = _refused(error, self._api.namespace)
+            waiting, hopeless = pod_reasons.unusable(error, self._api.namespace)
             submitted.obstacle, submitted.failure = waiting, waiting if hopeless else None
         except BackendError as error:
             submitted.obstacle = Waiting("starting", str(error))
@@ -262,18 +268,18 @@ class KubernetesBackend:
         found = submitted.attempts.look(job, pods, absent, self._settings)
         failure = submitted.failure
         waiting = None
-        if len(found) < len(submitted.round.indexes):
+        if any(_unattended(found.get(index, [])) for index in submitted.round.indexes):
             missing = [pod for pod in pods if not pod.running and not pod.ended]
             reason = self._why_waiting(submitted, job, missing)
-            waiting = reason.waiting
             failure = reason.waiting if reason.hopeless else failure
+            waiting = pod_reasons.after(_repeated(found), reason.waiting)
         failure = failure or self._runnerless(submitted, pods)
         attempts = tuple(attempt for items in found.values() for attempt in items)
         return RoundState(attempts, waiting, failure)
 
     def _queued(self, submitted: _Submitted) -> Waiting:
         if self._view.problem is not None:
-            return Waiting("starting", str(self._view.problem))
+            return pod_reasons.unusable(self._view.problem, self._api.namespace).waiting
         if submitted.parallelism:
             return Waiting("starting", "its Job is being created")
         in_use, most = self._in_use().total(), self._settings.max_pods
@@ -283,19 +289,26 @@ class KubernetesBackend:
         self, submitted: _Submitted, job: JobView | None, pods: list[PodView]
     ) -> pod_reasons.Reason:
         if self._view.problem is not None:
-            return pod_reasons.Reason(Waiting("starting", str(self._view.problem)))
+            trouble = pod_reasons.unusable(self._view.problem, self._api.namespace)
+            return pod_reasons.Reason(trouble.waiting)
         if not pods:
             self._warnings.want(self._pool)
             refused = self._warnings.of(job.uid) if job is not None else []
             if refused:
                 return pod_reasons.not_created(refused[-1])
-            return pod_reasons.Reason(pod_reasons.NO_ROOM_YET)
+            return pod_reasons.being_created(self._warnings.problem)
         pod = min(pods, key=lambda item: item.created)
         age = submitted.attempts.age(pod.uid)
         if age > 1.0:
             self._warnings.want(self._pool)
-        events = self._warnings.of(pod.uid)
-        return pod_reasons.not_started(pod, submitted.image, events, age, self._settings)
+        return pod_reasons.not_started(
+            pod,
+            submitted.round,
+            submitted.image,
+            self._warnings.of(pod.uid),
+            age,
+            self._settings,
+        )
 
     def _runnerless(self, submitted: _Submitted, pods: list[PodView]) -> Waiting | None:
         reasons: Iterator[Waiting | None] = (
@@ -306,15 +319,11 @@ class KubernetesBackend:
         return next((reason for reason in reasons if reason is not None), None)
 
 
-def _refused(error: ApiError, namespace: str) -> tuple[Waiting, bool]:
-    """Return why a Job was not created, and whether it never will be."""
-    text = str(error)
-    if error.transient:
-        return Waiting("starting", text), False
-    if "exceeded quota" in text:
-        return Waiting("quota", text), False
-    if "being terminated" in text or error.status == 404:
-        return Waiting("admission", f"namespace {namespace} cannot be used: {text}"), False
-    if error.status in (401, 403) and "cannot create resource" in text:
-        return Waiting("admission", f"a right is missing: {text}; see docs/operations.md"), False
-    return Waiting("admission", text), True
+def _unattended(attempts: Sequence[Attempt]) -> bool:
+    """Tell whether of an index nothing runs and nothing counts."""
+    return all(attempt.repeats for attempt in attempts)
+
+
+def _repeated(found: Mapping[int, Sequence[Attempt]]) -> Attempt | None:
+    """Return the last attempt of an index that Kubernetes starts again."""
+    return next((attempts[-1] for attempts in found.values() if _unattended(attempts)), None)

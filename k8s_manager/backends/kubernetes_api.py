@@ -101,6 +101,14 @@ class Api:
             raise
         return True
 
+    def ask(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the answer to a question that is asked by creating it, such as a review of rights.
+
+        Raises:
+            ApiError: There is no answer.
+        """
+        return self._call("POST", path, body=body)
+
     def patch(self, path: str, body: Mapping[str, Any]) -> None:
         """Change a resource (merge patch)."""
         self._call("PATCH", path, body=body, content="application/merge-patch+json")
@@ -117,10 +125,11 @@ class Api:
                 raise
 
     def watch(self, path: str, version: str, selector: str) -> Iterator[dict[str, Any]]:
-        """Yield the events of a watch until the server or silence ends it.
+        """Yield the events of a watch until its time is over or silence ends it.
 
         Raises:
-            ApiError: The watch cannot be had; 410 asks for a new list.
+            ApiError: The watch cannot be had, or broke; 410 asks for a new list. A server that ends
+                a watch before its time is being stopped, and may come back with an older state.
         """
         query = {
             "watch": "true",
@@ -129,6 +138,7 @@ class Api:
             "timeoutSeconds": WATCH_S,
             "allowWatchBookmarks": "true",
         }
+        begun = time.monotonic()
         response = self._once("GET", path, query, None, None, (TIMEOUT_S[0], SILENCE_S))
         try:
             rest = b""
@@ -142,6 +152,8 @@ class Api:
             raise ApiError(0, "Unreachable", f"the watch of {path} broke: {error}") from error
         finally:
             response.close()
+        if time.monotonic() - begun < WATCH_S - 1.0:
+            raise ApiError(410, "Ended", f"the watch of {path} ended before its time")
 
     def _call(
         self,

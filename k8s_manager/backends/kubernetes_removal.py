@@ -32,6 +32,9 @@ class Removal:
         self._patience_s = GRACE_S + node_lost_s
         self._running: Future[bool] | None = None
         self._next = self._next_shown = 0.0
+        self.problem: ApiError | None = None
+        """Why it did not go on the last time."""
+        self._forced: set[str] = set()
 
     def advance(self) -> bool:
         """Do the next bit; True once Job and pods are verified gone. Never waits for the API."""
@@ -54,10 +57,13 @@ class Removal:
             pods, _version = self._api.everything(PODS, labelSelector=f"{ROUND_LABEL}={self._name}")
             for pod in pods:
                 self._remove_pod(pod["metadata"])
-            return not pods and self._job_is_gone()
+            gone = not pods and self._job_is_gone()
         except ApiError as error:
             log.warning("removing %s: %s", self._name, error)
+            self.problem = error
             return False
+        self.problem = None
+        return gone
 
     def _remove_pod(self, meta: dict[str, str]) -> None:
         """Delete a pod that its Job no longer owns; by force when its node does not answer."""
@@ -66,7 +72,9 @@ class Removal:
         if since is None:
             self._api.delete(path)
         elif _seconds_since(since) > self._patience_s:
-            log.warning("pod %s does not go; removing it by force", meta["name"])
+            if meta["name"] not in self._forced:
+                log.warning("pod %s does not go; removing it by force", meta["name"])
+            self._forced.add(meta["name"])
             self._api.delete(path, grace_s=0)
 
     def _job_is_gone(self) -> bool:

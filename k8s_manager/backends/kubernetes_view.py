@@ -66,8 +66,8 @@ class PodView:
     image_id: str
     unschedulable: str
     """Why no node takes it."""
-    disrupted: bool
-    """Kubernetes took it away (eviction, drain, lost node) and starts another."""
+    disrupted: str
+    """Why Kubernetes took it away and starts another (eviction, drain, lost node), or empty."""
     deleted: str
     """Since when it is being deleted (RFC 3339), empty when it is not."""
     created: str
@@ -77,8 +77,7 @@ class View:
     """Jobs and pods of one installation; reading never waits for the API."""
 
     def __init__(self, api: Api, selector: str, changed: Callable[[], None]) -> None:
-        self.problem: BackendError | None = None
-        """Why the view may be old, while it may be."""
+        self._problems: dict[str, BackendError] = {}
         self._api = api
         self._selector = selector
         self._changed = changed
@@ -94,6 +93,12 @@ class View:
         for thread in self._threads:
             thread.daemon = True
             thread.start()
+
+    @property
+    def problem(self) -> BackendError | None:
+        """Why the view may be old, while it may be."""
+        with self._lock:
+            return next(iter(self._problems.values()), None)
 
     def known_since(self, moment: float) -> bool:
         """Tell whether both lists were begun after `moment` (monotonic seconds)."""
@@ -120,16 +125,20 @@ class View:
 
     def _follow(self, path: str) -> None:
         while not self._stop.is_set():
+            doing = "list"
             begun = time.monotonic()
             try:
                 version = self._list(path)
+                doing = "watch"
                 self._watch(path, version)
             except ApiError as error:
                 if error.status != 410:
-                    self.problem = error
+                    if doing == "list" or not error.transient:  # the next list mends a broken watch
+                        self._note(doing, path, error)
                     log.warning("%s", error)
             except Exception as error:  # the view must go on whatever an answer holds
-                self.problem = BackendError(f"the cluster's answer cannot be read: {error!r}")
+                problem = BackendError(f"the cluster's answer cannot be read: {error!r}")
+                self._note(doing, path, problem)
                 log.exception("%s", path)
             self._pause_since(begun)
 
@@ -146,9 +155,17 @@ class View:
                     if isinstance(item, PodView):
                         self._pods.setdefault(item.round, {})[item.uid] = item
             self._listed[path] = begun
-        self.problem = None
+        self._note("list", path, None)
         self._changed()
         return version
+
+    def _note(self, doing: str, path: str, problem: BackendError | None) -> None:
+        """Keep in mind what is wrong with one list or watch; None when nothing is any more."""
+        with self._lock:
+            if problem is None:
+                self._problems.pop(f"{doing} {path}", None)
+            else:
+                self._problems[f"{doing} {path}"] = problem
 
     def _watch(self, path: str, version: str) -> None:
         """Follow the changes until it is time for a new list."""
@@ -162,8 +179,10 @@ class View:
                 if event["type"] == "ERROR":
                     raise ApiError(int(item.get("code") or 410), "Expired", str(item))
                 version = item["metadata"]["resourceVersion"]
+                self._note("watch", path, None)
                 if event["type"] != "BOOKMARK":
                     self._take(path, item, event["type"] == "DELETED")
+            self._note("watch", path, None)
             self._pause_since(begun)
 
     def _pause_since(self, begun: float) -> None:
@@ -235,6 +254,7 @@ def _pod(item: Mapping[str, Any]) -> PodView:
     ended = state.get("terminated") or {}
     waiting = state.get("waiting") or {}
     scheduled = conditions.get("PodScheduled") or {}
+    disruption = conditions.get("DisruptionTarget") or {}
     own = {**(meta.get("annotations") or {}), **meta["labels"]}
     phase = str(status.get("phase") or "Pending")
     return PodView(
@@ -255,7 +275,11 @@ def _pod(item: Mapping[str, Any]) -> PodView:
             if scheduled.get("status") == "False"
             else ""
         ),
-        disrupted=(conditions.get("DisruptionTarget") or {}).get("status") == "True",
+        disrupted=(
+            str(disruption.get("message") or disruption.get("reason") or "taken from its node")
+            if disruption.get("status") == "True"
+            else ""
+        ),
         deleted=str(meta.get("deletionTimestamp") or ""),
         created=str(meta["creationTimestamp"]),
     )

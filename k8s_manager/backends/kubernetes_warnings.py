@@ -19,6 +19,8 @@ class Warnings:
         self._api = api
         self._found: dict[str, list[str]] = {}
         self._next = 0.0
+        self.problem: ApiError | None = None
+        """Why they could not be had the last time."""
 
     def want(self, pool: ThreadPoolExecutor) -> None:
         """Ask for the warnings, unless that was done just now."""
@@ -33,8 +35,10 @@ class Warnings:
     def _ask(self) -> None:
         try:
             items, _version = self._api.everything(EVENTS, fieldSelector="type=Warning")
-        except ApiError:
-            return  # a missing reason is no reason to stop; the view reports the API's troubles
+        except ApiError as error:
+            self.problem = error
+            return
+        self.problem = None
         found: dict[str, list[str]] = defaultdict(list)
         items.sort(key=lambda item: item.get("lastTimestamp") or item.get("eventTime") or "")
         for item in items:

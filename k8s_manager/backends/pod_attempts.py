@@ -82,7 +82,9 @@ class PodAttempts:
                 self._search(index, {pod.uid for pod in mine}, given_up, settings)
             if given_up and not running and not self._decided(index):
                 why = "its Job is gone" if job is None else f"its Job ended: {job.message}"
-                name = self._last.get(index, f"r{self._round.number}-lost")
+                name = self._last.get(index)
+                if name is None or name in self._final[index]:  # the one after it never began
+                    name = f"r{self._round.number}-lost"
                 self._settle(index, self._gone(index, name, "", why))
             items = [*self._final[index].values(), *running]
             if items:
@@ -98,7 +100,7 @@ class PodAttempts:
         for place, pod in enumerate(pods):
             if pod.uid in self._final[index]:
                 continue
-            replaced = pod.disrupted or place < len(pods) - 1
+            replaced = bool(pod.disrupted) or place < len(pods) - 1
             attempt = self._of_pod(index, pod, given_up, replaced, settings)
             if attempt is None:
                 continue
@@ -122,8 +124,10 @@ class PodAttempts:
         running = Attempt(self._round.name, index, pod.uid, folder, base.RUNNING)
         document = self._document(folder) if pod.running or pod.ended or pod.deleted else None
         if document is not None:
+            if document["reason"] == "cancelled" and (limit := pod_reasons.beyond_limit(pod)):
+                return self._gone(index, pod.uid, *limit)
             ended = self._ended(index, folder, document, given_up, replaced, settings)
-            return ended or replace(running, document=document)
+            return _with_reason(ended, pod) if ended else replace(running, document=document)
         if pod.deleted and not pod.ended and _lost(pod.deleted, settings):
             where = f"node {pod.node} does not answer" if pod.node else "it never reached a node"
             return self._gone(index, pod.uid, "node-lost", f"node-lost: {where}")
@@ -134,8 +138,9 @@ class PodAttempts:
         since = self._ended_at.setdefault(pod.uid, time.monotonic())
         if time.monotonic() - since < SETTLE_S or not (given_up or replaced):
             return running
-        cause, why = pod_reasons.ended(pod)
-        return replace(self._gone(index, pod.uid, cause, why), repeats=not given_up)
+        gone = self._gone(index, pod.uid, *pod_reasons.ended(pod))
+        again = not given_up and pod_reasons.beyond_limit(pod) is None
+        return replace(gone, repeats=again and self._may_repeat(index, settings))
 
     def _document(self, folder: Path) -> dict[str, Any] | None:
         """Return ``attempt.json`` if it is there and of this round."""
@@ -158,11 +163,16 @@ class PodAttempts:
             self._round.name, index, folder.name, folder, base.ENDED, document=document
         )
         if step_runner.exit_code(document) == TEMPORARY:
-            earlier = sum(item.repeats for item in self._final[index].values())
-            return replace(attempt, repeats=not given_up and earlier < settings.temporary_repeats)
+            return replace(attempt, repeats=not given_up and self._may_repeat(index, settings))
         if document["reason"] == "cancelled" and not given_up:
-            return replace(attempt, repeats=True) if replaced else None
+            again = self._may_repeat(index, settings)
+            return replace(attempt, repeats=again) if replaced else None
         return attempt
+
+    def _may_repeat(self, index: int, settings: KubernetesSettings) -> bool:
+        """Tell whether Kubernetes may start an index once more: it never ends what is evicted."""
+        earlier = sum(item.repeats for item in self._final[index].values())
+        return earlier < settings.temporary_repeats
 
     def _search(
         self, index: int, known: set[str], given_up: bool, settings: KubernetesSettings
@@ -199,6 +209,16 @@ def _lost(deleted: str, settings: KubernetesSettings) -> bool:
     """Tell whether a pod should have gone long ago, by the time stamp of its deletion."""
     since = (datetime.now(UTC) - datetime.fromisoformat(deleted)).total_seconds()
     return since > GRACE_S + settings.node_lost_s
+
+
+def _with_reason(attempt: Attempt, pod: PodView) -> Attempt:
+    """Return an attempt with the reason why it was asked to stop, which its runner cannot know."""
+    document = attempt.document or {}
+    if document.get("reason") != "cancelled" or not pod.disrupted:
+        return attempt
+    why = f"evicted: {pod.disrupted}"
+    error = {"title": "the pod was taken from its node", "detail": why}
+    return replace(attempt, document={**document, "error": error}, reason=why, cause="evicted")
 
 
 def _digest(image_id: str) -> str | None:

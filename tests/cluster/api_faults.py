@@ -87,6 +87,17 @@ def expiring(exchange: Exchange) -> bool:
     return True
 
 
+def ending(exchange: Exchange) -> bool:
+    """End every watch as soon as it has begun, as a server does that is being stopped."""
+    if not exchange.watches:
+        return False
+    exchange.send_response(200)
+    exchange.send_header("Content-Type", "application/json")
+    exchange.begin_stream()
+    exchange.send_chunk(b"")
+    return True
+
+
 def losing_answers(exchange: Exchange) -> bool:
     """Carry out what is to be created and break the connection instead of answering."""
     if not exchange.creates:

@@ -12,7 +12,8 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ import pytest
 from k8s_manager.backends.kubernetes import KubernetesBackend
 from k8s_manager.backends.kubernetes_api import JOBS, PODS, Api
 from k8s_manager.kubernetes_settings import KubernetesSettings
+from tests.cluster.watched import WRITE, Start, Watched, process_file
 from tests.k8s_manager.installation import Installation
 
 NAMESPACES = "/api/v1/namespaces"
@@ -72,6 +74,29 @@ class Cluster:
             kubernetes=self.settings(name, **changes),
         ).on(KubernetesBackend)
 
+    def set_up(self) -> None:
+        """Make the namespace, its volume and its claim."""
+        name = self.api.namespace
+        level = "pod-security.kubernetes.io"
+        labels = {f"{level}/enforce": "restricted", f"{level}/warn": "restricted"}
+        self.api.create(NAMESPACES, {"metadata": {"name": name, "labels": labels}})
+        self.bind("workspace", name)
+
+    def bind(self, claim_name: str, volume_name: str) -> None:
+        """Make a claim on this machine's folder of the cluster, with a volume of its own."""
+        self.api.create(VOLUMES, volume(volume_name, self.folder))
+        self.api.create(CLAIMS, claim(claim_name, volume_name))
+        path = f"{CLAIMS}/{claim_name}"
+        wait_until(lambda: self.api.get(path)["status"].get("phase") == "Bound", "claim bound")
+
+    def tear_down(self) -> None:
+        """Delete the namespace and every volume that was bound in it."""
+        name = self.api.namespace
+        self.api.delete(f"{NAMESPACES}/{name}")
+        for item in self.api.everything(VOLUMES)[0]:
+            if (item["spec"].get("claimRef") or {}).get("namespace") == name:
+                self.api.delete(f"{VOLUMES}/{item['metadata']['name']}")
+
     def left(self, installation: Installation) -> list[str]:
         """Return the names of Jobs and pods of an installation."""
         name = installation.settings.kubernetes.installation
@@ -85,23 +110,15 @@ class Cluster:
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    namespace = f"cdi-test-{secrets.token_hex(4)}"
-    api = Api(namespace)
-    level = "pod-security.kubernetes.io"
-    labels = {f"{level}/enforce": "restricted", f"{level}/warn": "restricted"}
-    api.create(NAMESPACES, {"metadata": {"name": namespace, "labels": labels}})
-    root = os.environ.get("CDI_TEST_WORKSPACE")
-    folder = Path(tempfile.mkdtemp(prefix="cdi-cluster-", dir=root))
-    folder.chmod(0o755)
-    api.create(VOLUMES, volume(namespace, folder))
-    api.create(CLAIMS, claim("workspace", namespace))
-    wait_until(
-        lambda: api.get(f"{CLAIMS}/workspace")["status"].get("phase") == "Bound", "claim bound"
-    )
-    yield Cluster(api, folder)
-    api.delete(f"{NAMESPACES}/{namespace}")
-    api.delete(f"{VOLUMES}/{namespace}")
-    shutil.rmtree(folder)
+    with cluster_namespace() as made:
+        yield made
+
+
+@pytest.fixture
+def space() -> Iterator[Cluster]:
+    """A namespace of the test's own, to set limits in or to take away."""
+    with cluster_namespace() as made:
+        yield made
 
 
 @pytest.fixture
@@ -111,6 +128,54 @@ def installation(cluster: Cluster) -> Iterator[Installation]:
     made.store.close()
     # Whatever a test did: no Job and no pod may stay.
     wait_until(lambda: not cluster.left(made), f"nothing left, but there is {cluster.left(made)}")
+
+
+@pytest.fixture
+def start(cluster: Cluster, tmp_path: Path) -> Iterator[Start]:
+    """Start jobs of Python code; nothing of them may stay.
+
+    The process is `process_file(**asks)`, the namespace the session's unless `of` names another;
+    each has an installation of its own, or that of the job `beside`.
+    """
+    started: list[tuple[Cluster, Watched]] = []
+
+    def begin(
+        code: str = WRITE,
+        *,
+        of: Cluster = cluster,
+        settings: Mapping[str, Any] | None = None,
+        beside: Watched | None = None,
+        **asks: Any,
+    ) -> Watched:
+        process = process_file(tmp_path, **asks)
+        installation = beside.installation if beside else of.installation(**(settings or {}))
+        watched = Watched(installation, process, {"code": code})
+        started.append((of, watched))
+        return watched
+
+    yield begin
+    for _of, watched in started:
+        watched.close()
+    for of, watched in started:
+        made = watched.installation
+        wait_until(lambda of=of, made=made: not of.left(made), "nothing left", 90)
+
+
+@contextmanager
+def cluster_namespace() -> Iterator[Cluster]:
+    """Make a namespace with a claim on a folder of the node, and delete both at the end."""
+    namespace = f"cdi-test-{secrets.token_hex(4)}"
+    api = Api(namespace)
+    root = os.environ.get("CDI_TEST_WORKSPACE")
+    folder = Path(tempfile.mkdtemp(prefix="cdi-cluster-", dir=root))
+    folder.chmod(0o755)
+    made = Cluster(api, folder)
+    made.set_up()
+    try:
+        yield made
+    finally:
+        made.tear_down()
+        shutil.rmtree(folder)
 
 
 def volume(name: str, folder: Path) -> dict[str, Any]:

@@ -6,13 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import yaml
 
+from k8s_manager.database import Database
+from k8s_manager.errors import StoreError
 from tests.cluster.evidence import epoch
 from tests.k8s_manager.installation import Installation, eventually
 
@@ -29,8 +31,17 @@ class ControllerProcess:
         self.process.kill()
         self.process.wait()
 
-    def pause(self) -> None:
-        self.process.send_signal(signal.SIGSTOP)
+    def pause(self, installation: Installation) -> None:
+        """Stop it, though not while it writes to SQLite: there it would hold up everybody."""
+        database = Database(installation.settings.database_url, busy_timeout_s=0.5)
+        while True:
+            self.process.send_signal(signal.SIGSTOP)
+            try:
+                with database.write():
+                    break
+            except StoreError:
+                self.go_on()
+        database.close()
 
     def go_on(self) -> None:
         self.process.send_signal(signal.SIGCONT)
@@ -90,3 +101,15 @@ def _write_config(installation: Installation) -> None:
         },
     }
     settings.config.write_text(yaml.safe_dump({"server": {"manager": manager}}))
+
+
+def finish(installation: Installation, jobs: Iterable[str]) -> None:
+    """Wait until jobs have ended, whoever carries them out."""
+    for job_id in jobs:
+        ended = eventually(lambda job_id=job_id: finished(installation, job_id), 240)
+        assert ended, f"{job_id} has not ended: {installation.store.job(job_id).message}"
+
+
+def finished(installation: Installation, job_id: str) -> bool:
+    """Tell whether a job has ended."""
+    return installation.store.job(job_id, whole=False).finished_at_all

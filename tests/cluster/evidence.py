@@ -90,6 +90,11 @@ def parts_begun(installation: Installation, job: Job) -> int:
     return len(list(installation.workspace.job(job.id).glob("work/*/*/stdout")))
 
 
+def commits(installation: Installation, job: Job) -> int:
+    """Return how many indexes of a job's steps are committed."""
+    return len(_commits(installation, job))
+
+
 def _commits(installation: Installation, job: Job) -> list[tuple[str, int, str]]:
     table = schema.commits.c
     query = select(table.step, table.idx, table.attempt).where(table.job_id == job.id)

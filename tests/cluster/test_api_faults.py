@@ -11,6 +11,7 @@ import pytest
 from tests.cluster.api_faults import (
     breaking,
     delaying,
+    ending,
     expired,
     expiring,
     garbling,
@@ -19,7 +20,7 @@ from tests.cluster.api_faults import (
 )  # fmt: skip
 from tests.cluster.api_proxy import ApiProxy
 from tests.cluster.conftest import Cluster, wait_until
-from tests.cluster.evidence import WAIT, assert_nothing_lost, epoch, go_file, parts_begun
+from tests.cluster.evidence import WAIT, assert_nothing_lost, commits, epoch, go_file, parts_begun
 from tests.contract.backend import wait_for
 from tests.k8s_manager.installation import Installation
 
@@ -32,6 +33,7 @@ FAULTS = {
     "slow answers": delaying(0.7),
     "watches expired": expired,
     "watches that expire": expiring,
+    "watches that end": ending,
     "lost answers": losing_answers,
 }
 
@@ -66,7 +68,7 @@ def test_what_runs_is_committed_while_the_api_says_nothing(
     with proxy.silence():
         asked = time.monotonic()
         go_file(installation, job).touch()
-        wait_for(controller, lambda: committed(installation, job.id) == 4, 15)
+        wait_for(controller, lambda: commits(installation, job) == 4, 15)
         while time.monotonic() < asked + 3 * installation.settings.lease_s:
             begun = time.monotonic()
             controller.step()
@@ -110,8 +112,3 @@ def test_a_job_created_late_is_removed_again(
     controller = installation.controller()
     wait_for(controller, lambda: not cluster.left(installation))
     controller.dispose()
-
-
-def committed(installation: Installation, job_id: str) -> int:
-    attempts = installation.store.attempts(job_id)
-    return sum(attempt.verdict == "commit" for attempt in attempts)

@@ -8,20 +8,11 @@ import time
 import pytest
 
 from tests.cluster.conftest import Cluster, wait_until
-from tests.cluster.controllers import controlling, takes_over
+from tests.cluster.controllers import controlling, finish, finished, takes_over
 from tests.cluster.evidence import WAIT, assert_nothing_lost, epoch, go_file, parts_begun
 from tests.k8s_manager.installation import Installation
 
 KILLS = 20
-
-
-def finished(installation: Installation, job_id: str) -> bool:
-    return installation.store.job(job_id).finished_at_all
-
-
-def finish(installation: Installation, jobs: dict[str, int]) -> None:
-    for job_id in jobs:
-        wait_until(lambda job_id=job_id: finished(installation, job_id), f"{job_id} ended", 240)
 
 
 @pytest.mark.timeout(600)
@@ -65,7 +56,7 @@ def test_a_controller_stopped_beyond_its_lease_changes_nothing_when_it_wakes_up(
     job = installation.submit("small-chain", {"count": 3, "code": WAIT})
     with controlling(installation, "a") as one:
         wait_until(lambda: parts_begun(installation, job) == 3, "all parts begun")
-        one.pause()
+        one.pause(installation)
         before = epoch(installation)
         with controlling(installation, "b") as other:
             takes_over(installation, before)

@@ -41,7 +41,9 @@ class Installation:
             poll_s=0.05,
             retry_delays_s=(0.05, 0.1),
             datasets={
-                "demo": Dataset("demo", area=None, crs="EPSG:25832", writers=("release",)),
+                "demo": Dataset(
+                    "demo", area=None, crs="EPSG:25832", writers=("release", "published")
+                ),
                 "other": Dataset("other", area=None, crs="EPSG:25832", writers=("chain",)),
             },
         )

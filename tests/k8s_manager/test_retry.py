@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import random
 import signal
 from collections.abc import Callable
@@ -16,10 +15,8 @@ from k8s_manager import retry as retries
 from k8s_manager.errors import JobGone, NoSuchJob, NotRetryable
 from k8s_manager.records import Job, NewJob
 from k8s_manager.retry import ReusedStep, retries_of, reused_steps
+from tests.faults.controllers import controller, until_settled
 from tests.k8s_manager.installation import Installation, eventually, process_of
-from tests.k8s_manager.killed_controller import carry_out
-
-_context = multiprocessing.get_context("forkserver")
 
 
 def retry(installation: Installation, job: Job) -> Job:
@@ -409,17 +406,13 @@ def test_a_controller_killed_in_the_middle_of_reuse(
 ) -> None:
     old = failed_chain(installation, tmp_path / "runs")
     new = retry(installation, old)
-    moments, killed = random.Random(seed), 0
-    for round_ in range(4):
-        kill_at = moments.randrange(8, 40) if round_ < 3 else None
-        arguments = (installation.settings.home, new.id, kill_at)
-        process = _context.Process(target=carry_out, args=arguments)
-        process.start()
-        process.join(60)
-        killed += process.exitcode == -signal.SIGKILL
-        if process.exitcode == 0:
-            break
-    assert killed >= 1
+    moments = random.Random(seed)
+    for point in ("attempt-copied", "any"):
+        with controller(installation, f"kill:{point}:{moments.randrange(1, 4)}") as process:
+            process.join(60)
+            assert process.exitcode == -signal.SIGKILL
+    with controller(installation):
+        until_settled(installation, [new])
     ended = installation.store.job(new.id)
     assert ended.results is not None
     assert installation.text(ended.results["total"]) == "14"

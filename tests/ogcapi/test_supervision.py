@@ -34,7 +34,7 @@ def children(server: Server) -> dict[str, psutil.Process]:
     for child in psutil.Process(server.process.pid).children():
         if child.status() == psutil.STATUS_ZOMBIE:
             continue
-        found["web" if "gunicorn" in child.cmdline() else "controller"] = child
+        found[child.name()] = child
     return found
 
 
@@ -48,10 +48,10 @@ def until(condition: Callable[[], bool], seconds: float = 60) -> None:
 def test_a_killed_child_is_started_again(config: Path) -> None:
     with serving(config, config.parent / "var") as server:
         before = children(server)
-        assert set(before) == {"web", "controller"}
+        assert set(before) == {"cdi-web", "cdi-controller"}
         for child in before.values():
             child.kill()
-        until(lambda: set(children(server)) == {"web", "controller"})
+        until(lambda: set(children(server)) == {"cdi-web", "cdi-controller"})
         assert not set(before.values()) & set(children(server).values())
 
         def answers() -> bool:

@@ -1,0 +1,1 @@
+"""What `cdi check` looks at: everything a deployment needs before its first job."""

@@ -79,7 +79,7 @@ def place(image: str, root: Path | None) -> Iterator[Place]:
 
 def process(name: str) -> Process:
     """Return one of the benchmark's processes."""
-    return load_process(Path(__file__).parent / "processes" / f"{name}.cwl")
+    return load_process(Path(__file__).parent / "cwl" / f"{name}.cwl")
 
 
 def times(file: Path) -> tuple[float, float]:

@@ -195,7 +195,7 @@ def _environment(place: Place, name: str, max_pods: int) -> dict[str, str]:
 def _config(home: Path) -> Path:
     """Write a configuration that serves the benchmark's processes."""
     config = yaml.safe_load((ROOT / "pygeoapi-config.yml").read_text(encoding="utf-8"))
-    folder = Path(__file__).parent / "processes"
+    folder = Path(__file__).parent / "cwl"
     config["resources"] = {
         name: {
             "type": "process",

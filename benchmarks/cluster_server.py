@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import psutil
 import yaml
 from cluster_place import MAX_PODS, Place, wait_until
 
@@ -149,12 +150,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 def children(pid: int) -> dict[int, str]:
     """Return the descendants of a process with their names."""
-    found: dict[int, str] = {}
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            name = Path(f"/proc/{child}/comm").read_text(encoding="utf-8").strip()
-            found |= {int(child): name} | children(int(child))
-    return found
+    found = psutil.Process(pid).children(recursive=True)
+    return {child.pid: child.name() for child in found}
 
 
 def resident_mb(pid: int) -> tuple[float, float]:

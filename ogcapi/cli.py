@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,7 +17,7 @@ from rich.table import Table
 from k8s_manager import acceptance, controller_metrics
 from k8s_manager.backends.choice import chosen_backend
 from k8s_manager.controller import Controller
-from k8s_manager.errors import CdiError, ConfigError, InvalidInputs
+from k8s_manager.errors import CdiError, ConfigError
 from k8s_manager.job_logs import Selection
 from k8s_manager.records import FINAL, JobFilter
 from k8s_manager.registry import Registry
@@ -29,7 +28,7 @@ from ogcapi import cache_commands, log_printing, overview
 from ogcapi.check_command import check_deployment
 from ogcapi.job_commands import retry_job, see_through
 from ogcapi.metadata import check_metadata
-from ogcapi.terminal import ERR, OUT, Config, complain
+from ogcapi.terminal import OUT, Config, explained
 
 app = typer.Typer(
     name="cdi",
@@ -264,24 +263,7 @@ def rollback(
 
 def main() -> None:
     """Run the command line; an error that a person can do something about becomes one sentence."""
-    try:
-        app()
-    except InvalidInputs as error:
-        ERR.print("[red]The inputs are not valid:[/red]")
-        for violation in error.violations:
-            sentence = f"  {violation.sentence()}"
-            ERR.print(sentence, markup=False, highlight=False, soft_wrap=True)
-        raise SystemExit(2) from error
-    except CdiError as error:
-        complain(str(error))
-        raise SystemExit(2) from error
-    except BrokenPipeError:  # the reader of a pipe, such as head, has what it wanted
-        sys.stdout = None  # nothing is left to flush
-        raise SystemExit(141) from None
-    except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        complain(f"{place}{error.strerror or error}")
-        raise SystemExit(1) from error
+    explained(app)
 
 
 def _settings(config: Path | None) -> Settings:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from k8s_manager.errors import ConfigError
 from k8s_manager.settings import Settings
+from ogcapi.terminal import explained
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -178,7 +179,7 @@ def _run(child: Child, supervisor: int) -> None:
         LIBC.prctl(PR_SET_NAME, f"cdi-{child.name}".encode())
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # also when it was killed
     if os.getppid() == supervisor:
-        child.work()
+        explained(child.work)
 
 
 def _end(child: Child) -> None:

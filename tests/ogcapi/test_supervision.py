@@ -88,6 +88,18 @@ def test_a_taken_port_is_named_and_the_next_one_used(config: Path) -> None:
             assert server.get("/processes").json()["links"][0]["href"].startswith(server.url)
 
 
+def test_a_controller_that_cannot_start_says_why_each_time_in_one_sentence(config: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        env = {"CDI_METRICS_PORT": str(taken.getsockname()[1])}
+        with serving(config, config.parent / "var", env=env) as server:
+            until(lambda: server.log.read_text().count("controller ended with code 2") >= 2)
+            said = server.log.read_text()
+    assert said.count(f"CDI_METRICS_PORT {env['CDI_METRICS_PORT']} cannot be listened at") >= 2
+    assert "Traceback" not in said
+
+
 def test_without_identities_the_server_listens_on_loopback_only(
     config: Path, tmp_path: Path
 ) -> None:

@@ -26,6 +26,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def verdict(table: str) -> str:
+    """Return what the last line of a table without failures has to be on this machine.
+
+    How much room there is on its disk is not the test's to say; nothing else may be noted.
+    """
+    notes = [line for line in table.splitlines() if line.startswith("note")]
+    assert all(re.search("GB free .*make room", line) for line in notes), table
+    return "Jobs can run." if notes else "All is well."
+
+
 def check(folder: Path, **env: str) -> tuple[int, str]:
     variables = {"COLUMNS": "1000", "CDI_SOURCES": str(folder / "sources.yml"), **env}
     code, out, _error = cdi(folder, "check", **variables)
@@ -34,7 +44,7 @@ def check(folder: Path, **env: str) -> tuple[int, str]:
 
 def test_an_installation_that_was_never_started_is_well(folder: Path) -> None:
     code, table = check(folder)
-    assert (code, table.splitlines()[-1]) == (0, "All is well.")
+    assert (code, table.splitlines()[-1]) == (0, verdict(table))
     assert "ok processes greet" in table
     assert "cdi.db will be made at the first start" in table
     assert not list((folder / "var").iterdir())  # looking changes nothing

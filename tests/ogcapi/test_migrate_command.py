@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,8 +15,9 @@ from tests.ogcapi.test_command_line import cdi, start
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(f"sqlite:///{tmp_path / 'var' / 'cdi.db'}")
+def store(tmp_path: Path) -> Iterator[Store]:
+    with closing(Store(f"sqlite:///{tmp_path / 'var' / 'cdi.db'}")) as made:
+        yield made
 
 
 def test_it_makes_the_tables_and_can_be_repeated(tmp_path: Path, store: Store) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import httpx
@@ -73,16 +75,25 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def client(home: Path, **env: str) -> httpx.Client:
-    """Return a client of an application of its own, as seen from another machine."""
-    settings = Settings.load({"CDI_HOME": str(home), **env}, home / "config.yml")
-    transport = httpx.WSGITransport(create_app(settings), remote_addr="198.51.100.7")
-    return httpx.Client(transport=transport, base_url="http://localhost")
+@contextmanager
+def client(home: Path, **env: str) -> Iterator[httpx.Client]:
+    """Give a client of an application of its own, as seen from another machine."""
+    app = create_app(Settings.load({"CDI_HOME": str(home), **env}, home / "config.yml"))
+    made = httpx.Client(
+        transport=httpx.WSGITransport(app, remote_addr="198.51.100.7"), base_url="http://localhost"
+    )
+    with closing(app.extensions["cdi"].store), made:
+        yield made
+
+
+def migrate(home: Path) -> None:
+    with closing(Store(f"sqlite:///{home / 'cdi.db'}")) as store:
+        store.migrate()
 
 
 @pytest.mark.parametrize(("setting", "status"), [("loopback", 403), ("off", 403), ("anyone", 200)])
 def test_a_setting_decides_who_reads_the_metrics(home: Path, setting: str, status: int) -> None:
-    Store(f"sqlite:///{home / 'cdi.db'}").migrate()
+    migrate(home)
     with client(home, CDI_METRICS=setting) as strangers:
         assert strangers.get("/metrics").status_code == status
 
@@ -94,13 +105,13 @@ def test_a_server_is_ready_once_its_store_is_migrated(home: Path) -> None:
         assert early.headers["Content-Type"] == "application/problem+json"
         assert "revision none" in early.json()["detail"]
         assert probe.get("/healthz").json() == {"status": "ok"}
-        Store(f"sqlite:///{home / 'cdi.db'}").migrate()
+        migrate(home)
         assert probe.get("/readyz").json() == {"status": "ok"}
 
 
 def test_a_store_of_an_older_version_is_not_ready_and_one_of_a_newer_is(home: Path) -> None:
     path = home / "cdi.db"
-    Store(f"sqlite:///{path}").migrate()
+    migrate(home)
     with client(home) as probe:
         for revision, status in (("0001", 503), ("9999", 200)):
             with sqlite3.connect(path) as connection:

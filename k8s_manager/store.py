@@ -68,6 +68,18 @@ class Store:
         with self.database.read() as connection:
             return _job(connection, job_id, whole)
 
+    def owner(self, job_id: str) -> str:
+        """Return whose job this is, from an index alone.
+
+        Raises:
+            NoSuchJob: There is none of that id.
+        """
+        with self.database.read() as connection:
+            row = connection.execute(select(_jobs.owner).where(_jobs.id == job_id)).first()
+        if row is None:
+            raise no_such_job(job_id)
+        return str(row.owner)
+
     def jobs(
         self, wanted: JobFilter | None = None, limit: int = 10, after: str | None = None
     ) -> JobPage:
@@ -308,6 +320,11 @@ def job_of(row: Row[Any]) -> Job:
     )
 
 
+def no_such_job(job_id: str) -> NoSuchJob:
+    """Return the error that tells of no job, in the same words whatever the reason."""
+    return NoSuchJob(f"there is no job {job_id!r}")
+
+
 def open_store(url: str, workspace: Path) -> Store:
     """Return a migrated store, and make the workspace folder; what every command starts with."""
     workspace.mkdir(parents=True, exist_ok=True)
@@ -320,7 +337,7 @@ def _job(connection: Connection, job_id: str, whole: bool = True) -> Job:
     query = select(schema.jobs) if whole else select(*_LIGHT)
     row = connection.execute(query.where(_jobs.id == job_id)).first()
     if row is None:
-        raise NoSuchJob(f"there is no job {job_id!r}")
+        raise no_such_job(job_id)
     return job_of(row)
 
 

@@ -11,7 +11,7 @@ from werkzeug.routing import Map
 
 from k8s_manager.identity import Identity, Role
 from k8s_manager.settings import Settings
-from ogcapi.access import ACCESS, JOB, LISTS, RELEASING
+from ogcapi.access import ACCESS, JOB, LISTS, RELEASING, TO_RELEASE
 from ogcapi.app import create_app
 from ogcapi.forgery import SAFE
 
@@ -45,7 +45,7 @@ def _table(routes: Map) -> str:
             cells = _cells(ACCESS[rule.endpoint], own)
             lines.append([request, *cells])
             if rule.endpoint in RELEASING:
-                stricter = _cells(RELEASING[rule.endpoint], own)
+                stricter = _cells(TO_RELEASE, own)
                 # Whose job it is is asked first: others' stay unseen.
                 both = zip(cells, stricter, strict=True)
                 seen = ["403, 404" if pair == ("own", "403") else pair[1] for pair in both]

@@ -5,6 +5,7 @@ What only the controller may write, and only while it holds the lease, is in `le
 
 from __future__ import annotations
 
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ class Store:
         self.database = Database(url)
         self.queue = Queue(self.database)
         """The order of the jobs that wait, and what these jobs show of it."""
+        self.owner = functools.lru_cache(10_000)(self._owner)
+        """`_owner`, asked once of each job: whose it is never changes."""
 
     def migrate(self) -> None:
         """Bring the tables up to date; harmless when several processes do it at once."""
@@ -68,8 +71,8 @@ class Store:
         with self.database.read() as connection:
             return _job(connection, job_id, whole)
 
-    def owner(self, job_id: str) -> str:
-        """Return whose job this is, from an index alone.
+    def _owner(self, job_id: str) -> str:
+        """Return whose job this is.
 
         Raises:
             NoSuchJob: There is none of that id.

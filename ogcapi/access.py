@@ -12,8 +12,10 @@ from typing import Any
 from flask import current_app, request
 from werkzeug.routing import Map
 
+from k8s_manager import acceptance
 from k8s_manager.cwl import Process
 from k8s_manager.identity import Identity, Role
+from k8s_manager.records import NewJob
 from k8s_manager.releases import dataset_of
 from k8s_manager.store import no_such_job
 from ogcapi.forgery import SAFE, refuse_forged
@@ -62,8 +64,9 @@ ACCESS: Mapping[str, Role | None] = {
 LISTS = {"jobs.job_list"}
 """Routes that list jobs: everybody sees their own there, administrators all."""
 
-RELEASING = {"processes.execution": Role.PUBLISHER, "retry.retry_job": Role.PUBLISHER}
-"""What the same routes need for a job that makes a release: see `require_for_release`."""
+RELEASING = {"processes.execution", "retry.retry_job"}
+"""Routes that start jobs; for one that makes a release they ask `require_for_release`."""
+TO_RELEASE = Role.PUBLISHER
 
 
 def check_routes(routes: Map) -> None:
@@ -103,6 +106,18 @@ def gate() -> None:
         _check_owner(who, job_id)
 
 
+def accepted(service: Service, process: Process, body: Mapping[str, Any]) -> NewJob:
+    """Validate an execute request of whom asks, who then owns the job.
+
+    Raises:
+        InvalidInputs: The request breaks the description.
+        Problem: 401 or 403, where it would make a release and who asks may not.
+    """
+    new = acceptance.accept(service.settings, process, body, owner=asking().name)
+    require_for_release(process, new.request["values"])
+    return new
+
+
 def require_for_release(process: Process, values: Mapping[str, Any]) -> None:
     """Refuse to run what would change what everybody sees, unless publishing is one's role.
 
@@ -113,7 +128,7 @@ def require_for_release(process: Process, values: Mapping[str, Any]) -> None:
     dataset = dataset_of(service.settings, process, values)
     if dataset is not None:
         reason = f"It makes a release of the dataset {dataset!r}, which everybody sees. "
-        _require(asking(), RELEASING[str(request.endpoint)], reason)
+        _require(asking(), TO_RELEASE, reason)
 
 
 def _require(who: Identity, role: Role, reason: str = "") -> None:

@@ -51,6 +51,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.load()
     app = Flask(__name__, static_folder="static", static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.body_limit_bytes  # a text area may hold as much
     app.url_map.strict_slashes = False
     compat.install()
     app.extensions["cdi"] = Service(settings)

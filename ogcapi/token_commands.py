@@ -75,7 +75,6 @@ def revoke(
 
 
 def _tokens(settings: Settings) -> Tokens:
-    settings.home.mkdir(parents=True, exist_ok=True)
     return Tokens(open_store(settings.database_url, settings.workspace).database)
 
 

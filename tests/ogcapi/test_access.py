@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from openapi_spec_validator import validate
 from werkzeug.routing import Map, Rule
 
 from k8s_manager.identity import Role
@@ -212,7 +213,9 @@ def test_the_start_page_shows_nobody_what_they_may_not_see(
 def test_the_definition_names_the_role_that_each_request_needs(
     asking: Asking, client: httpx.Client
 ) -> None:
-    paths = client.get("/openapi", headers=asking.bearer(Role.VIEWER)).json()["paths"]
+    document = client.get("/openapi", headers=asking.bearer(Role.VIEWER)).json()
+    validate(document)
+    paths = document["paths"]
     assert paths["/jobs/{jobId}"]["delete"]["x-role"] == "runner"
     assert paths["/jobs/{jobId}"]["delete"]["security"] == [{"token": []}]
     assert {"401", "403"} <= paths["/processes/greet/execution"]["post"]["responses"].keys()

@@ -151,6 +151,12 @@ def test_programs_need_no_token_of_a_form(browsing: tuple[Asking, httpx.Client])
         assert answer.status_code == 201
 
 
+def test_a_field_of_a_form_may_be_as_large_as_a_body(tmp_path: Path, empty_store: Path) -> None:
+    for asking in made(tmp_path, empty_store):
+        with asking.client() as client:
+            assert sign_in(client, "x" * 2_000_000).status_code == 401
+
+
 def test_a_page_of_another_site_may_use_a_token_of_its_own(
     tmp_path: Path, empty_store: Path
 ) -> None:

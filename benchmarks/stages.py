@@ -82,7 +82,7 @@ def _ours(home: Path, landscape: Path, number: int) -> tuple[float, list[dict[st
     process = Registry.from_config(read_config(settings.config), settings).get("orchard-monitoring")
     body = json.loads((landscape / "job.json").read_text(encoding="utf-8"))
     started = time.monotonic()
-    job = store.create_job(acceptance.accept(settings, process, body, trusted=True))
+    job = store.create_job(acceptance.accept(settings, process, body, owner="local", trusted=True))
     job = Controller(settings, store, chosen_backend(settings)).run_until(job.id)
     seconds = time.monotonic() - started
     if job.status != "successful":

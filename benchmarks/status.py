@@ -13,8 +13,10 @@ import uuid_utils
 from sqlalchemy import insert
 
 from k8s_manager import schema
+from k8s_manager.identity import Role
 from k8s_manager.settings import Settings
 from k8s_manager.store import Store
+from k8s_manager.tokens import Tokens
 from ogcapi.app import create_app
 
 ROOT = Path(__file__).parent.parent
@@ -38,16 +40,27 @@ def main() -> None:
         _record(store, ended, waiting)
         settings = Settings.load({"CDI_HOME": folder}, ROOT / "pygeoapi-config.yml")
         client = create_app(settings).test_client()
+        asked = Settings.load(
+            {"CDI_HOME": folder, "CDI_IDENTITY_METHOD": "tokens"}, ROOT / "pygeoapi-config.yml"
+        )
+        known = create_app(asked).test_client()
+        number = len(ended) // 2
+        owner = store.owner(ended[number])
+        token, _ = Tokens(store.database).create(owner, [Role.RUNNER])
+        known.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
         for name, path in (
             ("first scrape of a process", "/metrics"),
             ("scrape", "/metrics"),
-            ("status of an ended job", f"/jobs/{ended[len(ended) // 2]}"),
+            ("status of an ended job", f"/jobs/{ended[number]}"),
             ("status of a waiting job", f"/jobs/{waiting[-1]}"),
             ("page of jobs", "/jobs"),
+            ("status, by token", f"/jobs/{ended[number]}"),
+            ("page of jobs, by token", "/jobs"),
             ("readiness", "/readyz"),
         ):
-            number = 1 if name.startswith("first") else args.requests
-            print(f"{name:26s} {_median_ms(client, path, number):8.1f} ms")  # noqa: T201
+            times = 1 if name.startswith("first") else args.requests
+            asking = known if name.endswith("by token") else client
+            print(f"{name:26s} {_median_ms(asking, path, times):8.1f} ms")  # noqa: T201
 
 
 def _median_ms(client, path: str, number: int) -> float:  # type: ignore[no-untyped-def]

@@ -11,6 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 SETTINGS = ROOT / "k8s_manager" / "settings.py"
 KUBERNETES = ROOT / "k8s_manager" / "kubernetes_settings.py"
+IDENTITY = ROOT / "k8s_manager" / "identity_settings.py"
 TARGET = ROOT / "docs" / "settings.md"
 HEAD = """# Settings
 
@@ -22,6 +23,13 @@ there `${VAR:-default}` takes a value from the environment. This page is made fr
 """
 TABLE = """| name | environment | meaning, unit, default, why |
 |---|---|---|
+"""
+IDENTITY_HEAD = """
+## Identity
+
+Who is asked who they are ([who is asking](identity.md)); in the file they stand under
+`server.manager.identity`.
+
 """
 KUBERNETES_HEAD = """
 ## Kubernetes
@@ -40,6 +48,7 @@ trace of an internal error. Tests read `CDI_TEST_DATA` (folder with recordings o
 def main() -> int:
     """Write or check the page; returns the exit code."""
     text = HEAD + TABLE + "".join(_rows(SETTINGS, "Settings", "CDI_"))
+    text += IDENTITY_HEAD + TABLE + "".join(_rows(IDENTITY, "IdentitySettings", "CDI_IDENTITY_"))
     text += KUBERNETES_HEAD + TABLE
     text += "".join(_rows(KUBERNETES, "KubernetesSettings", "CDI_KUBERNETES_")) + TAIL
     if "--check" in sys.argv:
@@ -60,7 +69,7 @@ def _rows(source: Path, class_: str, prefix: str) -> list[str]:
             text = " ".join(str(docstring.value.value).split())  # type: ignore[attr-defined]
             variable, _, meaning = text.partition(": ")
             if not variable.startswith("CDI_"):
-                section = name in ("datasets", "kubernetes")
+                section = name in ("datasets", "identity", "kubernetes")
                 meaning, variable = text, "-" if section else prefix + name.upper()
             default = ast.unparse(field.value) if field.value else ""
             shown = f" Default in code: `{default}`." if default and "field(" not in default else ""

@@ -18,7 +18,7 @@ def accept(
     process: Process,
     body: Mapping[str, Any],
     *,
-    owner: str = "local",
+    owner: str,
     trusted: bool = False,
 ) -> NewJob:
     """Validate an execute request.

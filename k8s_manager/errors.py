@@ -7,6 +7,8 @@ CdiError
 ├── InvalidInputs          an execute request breaks the process description
 ├── UnknownDataset         no dataset of that name is configured, or it has no such release
 ├── NoSuchJob              no record of that id
+├── NoSuchToken            there is no API token of that id
+├── NotIdentified          who is asking says something about it that is not so
 ├── NoSuchLog              the job has no such step, index or attempt
 ├── JobGone                the job's results were removed, or it was dismissed
 │   └── FilesExpired       its files were deleted because of their age
@@ -45,6 +47,14 @@ class UnknownDataset(CdiError):  # noqa: N818
 
 class NoSuchJob(CdiError):  # noqa: N818
     """No job record of that id."""
+
+
+class NoSuchToken(CdiError):  # noqa: N818
+    """There is no API token of that id."""
+
+
+class NotIdentified(CdiError):  # noqa: N818
+    """Who is asking says something about it that is not so: a token that is forged or revoked."""
 
 
 class NoSuchLog(CdiError):  # noqa: N818

@@ -24,6 +24,7 @@ from pygeoapi.util import JobStatus
 
 from k8s_manager.description import allows_sync
 from k8s_manager.errors import InvalidInputs, NoSuchJob
+from k8s_manager.identity import LOCAL
 from k8s_manager.processor import CwlProcessor, config_path
 from k8s_manager.records import FINAL, SUCCESSFUL, Job, JobFilter
 from k8s_manager.result_values import plain_results
@@ -153,7 +154,7 @@ class KubernetesManager(BaseManager):  # type: ignore[misc]
             "subscriber": _subscriber(subscriber),
         }
         try:
-            job = store.create_job(acceptance.accept(settings, process, body))
+            job = store.create_job(acceptance.accept(settings, process, body, owner=LOCAL.name))
         except InvalidInputs as error:
             raise InvalidRequest(user_msg=str(error)) from error
         mode = getattr(execution_mode, "value", execution_mode)

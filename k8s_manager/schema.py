@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0003"
+HEAD = "0004"
 
 metadata = MetaData()
 
@@ -190,4 +190,18 @@ lease = Table(
     Column("epoch", Integer, nullable=False),
     Column("expires", Float, nullable=False),
     comment="The one row that says which controller may write; `expires` by the database's clock",
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", String(10), primary_key=True),
+    Column("name", String(200), nullable=False),
+    Column("roles", _json, nullable=False),
+    Column("digest", String(64), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("expires", Float),
+    Column("revoked", Float),
+    Column("last_used", Float),
+    comment="Who may ask for what; `digest` is the SHA-256 of a token, which is nowhere else",
 )

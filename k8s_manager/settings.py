@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from k8s_manager.errors import ConfigError
+from k8s_manager.identity_settings import IdentitySettings
 from k8s_manager.kubernetes_settings import KubernetesSettings
 from k8s_manager.setting_values import converted
 
@@ -54,10 +55,10 @@ class Settings:
     backend: str = "local"
     """CDI_BACKEND: where steps run, ``local`` (subprocesses) or ``kubernetes``."""
     host: str = "127.0.0.1"
-    """CDI_HOST: address to listen on. Loopback, because identities are not configured."""
+    """CDI_HOST: address to listen on. Loopback, as long as nobody is asked who they are."""
     allow_anonymous: bool = False
     """CDI_ALLOW_ANONYMOUS: listen beyond loopback although nobody is asked who they are. Off; for
-    a server behind a proxy that does ask."""
+    a server that only the like-minded reach. Better is CDI_IDENTITY_METHOD."""
     port: int = 5000
     """CDI_PORT: a taken port is named and the next free one is used. 5000 is pygeoapi's own."""
     public_url: str | None = None
@@ -130,7 +131,9 @@ class Settings:
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     """Datasets that releases are published to, by name."""
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
-    """How steps become Jobs, for the backend ``kubernetes``: the second table."""
+    """How steps become Jobs, for the backend ``kubernetes``: a table of its own."""
+    identity: IdentitySettings = field(default_factory=IdentitySettings)
+    """How those who ask say who they are: a table of its own."""
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None, config: Path | None = None) -> Settings:
@@ -166,6 +169,7 @@ class Settings:
             ).absolute(),
             "datasets": _datasets(manager.get("datasets") or {}),
             "kubernetes": KubernetesSettings.load(manager.get("kubernetes"), env),
+            "identity": IdentitySettings.load(manager.get("identity"), env),
         }
         for item in fields(cls):
             variable = f"CDI_{item.name.upper()}"

@@ -5,6 +5,7 @@ What only the controller may write, and only while it holds the lease, is in `le
 
 from __future__ import annotations
 
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,8 @@ class Store:
         self.database = Database(url)
         self.queue = Queue(self.database)
         """The order of the jobs that wait, and what these jobs show of it."""
+        self.owner = functools.lru_cache(10_000)(self._owner)
+        """`_owner`, asked once of each job: whose it is never changes."""
 
     def migrate(self) -> None:
         """Bring the tables up to date; harmless when several processes do it at once."""
@@ -67,6 +70,18 @@ class Store:
         """
         with self.database.read() as connection:
             return _job(connection, job_id, whole)
+
+    def _owner(self, job_id: str) -> str:
+        """Return whose job this is.
+
+        Raises:
+            NoSuchJob: There is none of that id.
+        """
+        with self.database.read() as connection:
+            row = connection.execute(select(_jobs.owner).where(_jobs.id == job_id)).first()
+        if row is None:
+            raise no_such_job(job_id)
+        return str(row.owner)
 
     def jobs(
         self, wanted: JobFilter | None = None, limit: int = 10, after: str | None = None
@@ -308,6 +323,11 @@ def job_of(row: Row[Any]) -> Job:
     )
 
 
+def no_such_job(job_id: str) -> NoSuchJob:
+    """Return the error that tells of no job, in the same words whatever the reason."""
+    return NoSuchJob(f"there is no job {job_id!r}")
+
+
 def open_store(url: str, workspace: Path) -> Store:
     """Return a migrated store, and make the workspace folder; what every command starts with."""
     workspace.mkdir(parents=True, exist_ok=True)
@@ -320,7 +340,7 @@ def _job(connection: Connection, job_id: str, whole: bool = True) -> Job:
     query = select(schema.jobs) if whole else select(*_LIGHT)
     row = connection.execute(query.where(_jobs.id == job_id)).first()
     if row is None:
-        raise NoSuchJob(f"there is no job {job_id!r}")
+        raise no_such_job(job_id)
     return job_of(row)
 
 

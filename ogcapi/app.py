@@ -5,14 +5,17 @@ from __future__ import annotations
 import gzip
 import logging
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, g, request
 from werkzeug.datastructures import Headers
 
+from k8s_manager.identity import Identity
 from k8s_manager.settings import Settings
 from ogcapi import (
+    access,
     attempt_views,
     collection_views,
     compat,
+    forgery,
     job_views,
     log_views,
     monitoring_views,
@@ -22,19 +25,24 @@ from ogcapi import (
     process_views,
     release_files,
     retry_views,
+    sign_in_views,
     site_views,
 )
 from ogcapi.service import Service
 
 EXPOSED = (
     "Location, Link, ETag, Content-Crs, Preference-Applied, Retry-After, "
-    "Accept-Ranges, Content-Range"
+    "Accept-Ranges, Content-Range, WWW-Authenticate"
 )
-ALLOWED = "Content-Type, Prefer, Accept, Accept-Language, If-None-Match, If-Range, Range"
+# A token in a header is sent on purpose. What a browser adds by itself (cookies) is never allowed:
+# there is no Access-Control-Allow-Credentials.
+ALLOWED = (
+    "Authorization, Content-Type, Prefer, Accept, Accept-Language, If-None-Match, If-Range, Range"
+)
 COMPRESSIBLE = ("application/json", "text/", "application/geo+json", "application/problem+json")
 VIEWS = (
     *(site_views, process_views, job_views, log_views, attempt_views, collection_views),
-    *(retry_views, release_files, monitoring_views),
+    *(retry_views, release_files, monitoring_views, sign_in_views),
 )
 
 
@@ -43,12 +51,15 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.load()
     app = Flask(__name__, static_folder="static", static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.body_limit_bytes  # a text area may hold as much
     app.url_map.strict_slashes = False
     compat.install()
     app.extensions["cdi"] = Service(settings)
     for module in VIEWS:
         app.register_blueprint(module.BLUEPRINT)
+    access.check_routes(app.url_map)
     app.before_request(_answer_preflight)
+    app.before_request(access.gate)
     app.register_error_handler(Exception, _failed)
     app.after_request(_finish)
     logging.getLogger("pygeoapi").setLevel(logging.CRITICAL)
@@ -59,8 +70,6 @@ def _answer_preflight() -> Response | None:
     """Answer CORS preflight for every path that exists."""
     if request.routing_exception is not None or request.method != "OPTIONS":
         return None
-    from flask import current_app
-
     allowed = sorted(current_app.url_map.bind("").allowed_methods(request.path))
     headers = {
         "Allow": ", ".join(allowed),
@@ -83,6 +92,8 @@ def _failed(error: Exception) -> Response:
 def _finish(response: Response) -> Response:
     """Add what every answer carries: CORS, Vary, ETag, compression."""
     response.headers = Headers(response.headers)
+    forgery.remember(response)
+    _keep_private(response)
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Access-Control-Expose-Headers"] = EXPOSED
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
@@ -95,6 +106,18 @@ def _finish(response: Response) -> Response:
         response.make_conditional(request)
     _compress(response)
     return response
+
+
+def _keep_private(response: Response) -> None:
+    """Let no shared cache hand somebody's answer to somebody else."""
+    settings: Settings = current_app.extensions["cdi"].settings
+    if not settings.identity.asked:
+        return
+    for name in ("Authorization", "Cookie", settings.identity.proxy_user_header):
+        response.vary.add(name)
+    who = g.get("who")
+    if isinstance(who, Identity) and who.known:
+        response.cache_control.private = True
 
 
 def _compress(response: Response) -> None:

@@ -24,7 +24,7 @@ from k8s_manager.registry import Registry
 from k8s_manager.settings import Settings, read_config
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
-from ogcapi import cache_commands, log_printing, overview
+from ogcapi import cache_commands, log_printing, overview, token_commands
 from ogcapi.check_command import check_deployment
 from ogcapi.job_commands import retry_job, see_through
 from ogcapi.metadata import check_metadata
@@ -46,6 +46,7 @@ datasets_app = typer.Typer(
 )
 app.add_typer(datasets_app, name="datasets")
 app.add_typer(cache_commands.app, name="cache")
+app.add_typer(token_commands.app, name="tokens")
 jobs_app.command("retry")(retry_job)
 app.command("check")(check_deployment)
 

@@ -12,6 +12,7 @@ from k8s_manager.errors import JobGone
 from k8s_manager.records import FINAL, STATUSES, Job, JobFilter
 from ogcapi import attempt_views, negotiation, pages, results, retry_views
 from ogcapi.documents import here, link, reply, status_document
+from ogcapi.identification import asking
 from ogcapi.problems import Problem
 from ogcapi.service import Service
 
@@ -134,6 +135,7 @@ def _filter() -> JobFilter:
         created_to=end,
         min_duration_s=_seconds("minDuration"),
         max_duration_s=_seconds("maxDuration"),
+        owner=asking().jobs_of,
     )
 
 

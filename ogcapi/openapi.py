@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from k8s_manager import description
-from ogcapi import openapi_components
+from ogcapi import openapi_components, openapi_security
 from ogcapi.collection_views import ITEM_PARAMETERS, filters
 from ogcapi.monitoring_views import METRICS
 from ogcapi.service import Service
@@ -25,7 +25,7 @@ COVERAGE_PARAMETERS = (
 def document(service: Service) -> dict[str, Any]:
     """Return the OpenAPI document for the collections and processes as they are now."""
     identification = service.config["metadata"]["identification"]
-    return {
+    definition: dict[str, Any] = {
         "openapi": "3.0.3",
         "info": {
             "title": _english(identification["title"]),
@@ -44,6 +44,7 @@ def document(service: Service) -> dict[str, Any]:
             "parameters": openapi_components.parameters(service),
         },
     }
+    return openapi_security.secured(definition, service)
 
 
 def _site() -> dict[str, Any]:
@@ -55,6 +56,24 @@ def _site() -> dict[str, Any]:
         "/healthz": _get("site", "alive", "Whether the worker answers", formats=(JSON,)),
         "/readyz": _get("site", "ready", "Whether it can serve", formats=(JSON,), more=("503",)),
         "/metrics": _get("site", "metrics", "For Prometheus", formats=METRICS, more=("403",)),
+        "/sign-in": _get("site", "signInForm", "A form to sign in", [_reference("next")], (HTML,))
+        | _form("signIn", "Keep an API token in a cookie", ("token", "next"), "400", "401", "404"),
+        "/sign-out": _form("signOut", "Forget it", ()),
+    }
+
+
+def _form(operation: str, summary: str, names: tuple[str, ...], *codes: str) -> dict[str, Any]:
+    fields = {name: {"type": "string"} for name in (*names, "csrf")}
+    schema = {"type": "object", "properties": fields}
+    return {
+        "post": {
+            "tags": ["site"],
+            "operationId": operation,
+            "summary": summary,
+            "description": "For browsers: the hidden field csrf comes with the form.",
+            "requestBody": {"content": {"application/x-www-form-urlencoded": {"schema": schema}}},
+            "responses": {"303": {"description": "The page to go on with"}, **_errors(*codes)},
+        }
     }
 
 

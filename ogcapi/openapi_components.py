@@ -35,6 +35,7 @@ def parameters(service: Service) -> dict[str, Any]:
     queries: dict[str, tuple[dict[str, Any], str]] = {
         "f": (text, "Format of the answer"),
         "lang": (text, "Language of pages: en or de"),
+        "next": (text, "Path of the page to go on with"),
         "limit": (items, "At most so many features"),
         "limit-jobs": (_limit(MOST_JOBS, 20), "At most so many jobs"),
         "limit-processes": (_limit(MOST_PROCESSES, MOST_PROCESSES), "At most so many processes"),

@@ -11,13 +11,14 @@ from flask import Response, current_app, request
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from ogcapi import negotiation
+from ogcapi import forgery, negotiation
+from ogcapi.identification import COOKIE, shown
 from ogcapi.problems import Problem
 
 # Pages load nothing from other hosts and run no script but our own files.
 POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
-    "object-src 'none'; base-uri 'none'; frame-ancestors 'self'"
+    "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
 
 FIRST_COLUMNS = ("name", "municipality", "verdict", "reason_main", "trees", "confidence")
@@ -38,6 +39,10 @@ def page(template: str, status: int = 200, **context: Any) -> Response:
             title=localised(config["metadata"]["identification"]["title"]),
             language=negotiation.language(),
             alternate=_alternate(),
+            asked=settings.identity.asked,
+            who=shown(),
+            signed_in=COOKIE in request.cookies,
+            sign_in=_sign_in(),
             **context,
         )
     )
@@ -66,6 +71,14 @@ def _alternate() -> str:
     return f"{_root()}{quote(request.path)}?{urlencode([*query, ('f', 'json')])}"
 
 
+def _sign_in() -> str:
+    """Return the address of the page to sign in at, which then leads back here."""
+    query = urlencode(list(request.args.items(multi=True)))
+    here = f"{_root()}{quote(request.path)}{'?' if query else ''}{query}"
+    back = "" if request.method == "POST" or request.path == "/sign-in" else here
+    return f"{_root()}/sign-in" + (f"?{urlencode({'next': back})}" if back else "")
+
+
 def _root() -> str:
     base: str = current_app.extensions["cdi"].settings.base_url
     return urlsplit(base).path
@@ -81,6 +94,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+    environment.globals["csrf_field"] = forgery.csrf_field
     environment.filters["localised"] = localised
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     environment.filters["data"] = _data

@@ -13,13 +13,15 @@ from k8s_manager import errors
 
 LOGGER = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
-KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After")
+KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate")
 OGC = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/"
 
 # exception -> (status, type, title)
 TABLE: dict[type[Exception], tuple[int, str, str]] = {
     errors.UnknownProcess: (404, OGC + "no-such-process", "No such process"),
     errors.NoSuchJob: (404, OGC + "no-such-job", "No such job"),
+    errors.NoSuchToken: (404, "about:blank", "No such token"),
+    errors.NotIdentified: (401, "about:blank", "Who is asking?"),
     errors.NoSuchLog: (404, "about:blank", "No such part of the job"),
     errors.ResultNotReady: (404, OGC + "result-not-ready", "Results are not ready"),
     errors.JobGone: (410, "about:blank", "The job was dismissed"),

@@ -12,10 +12,11 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 from werkzeug.http import parse_list_header
 
-from k8s_manager import acceptance, description
+from k8s_manager import description
 from k8s_manager.cwl import Process
 from k8s_manager.records import FINAL, Job, NewJob
 from ogcapi import negotiation, pages, results
+from ogcapi.access import accepted
 from ogcapi.documents import here, link, reply, status_document
 from ogcapi.problems import Problem
 from ogcapi.service import Service
@@ -70,7 +71,7 @@ def execution(process_id: str) -> Response:
     negotiation.known_parameters("response")
     service = _service()
     process = service.registry.get(process_id)
-    new = acceptance.accept(service.settings, process, _body())
+    new = accepted(service, process, _body())
     options = description.describe(process)["jobControlOptions"]
     asynchronous, wait_s, applied = _preference(options, service.settings.sync_limit_s)
     if asynchronous:

@@ -8,9 +8,11 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, current_app, request
 
 from k8s_manager import records
+from k8s_manager.cwl import Process
 from k8s_manager.records import Job
 from k8s_manager.retry import ReusedStep, retries_of, retry, reused_steps
-from ogcapi import negotiation
+from ogcapi import forgery, negotiation
+from ogcapi.access import require_for_release
 from ogcapi.documents import link, reply, status_document
 from ogcapi.problems import Problem
 from ogcapi.service import Service
@@ -23,13 +25,15 @@ NEWER = "successor-version"
 def retry_job(job_id: str) -> Response:
     """Accept a new job with the same process, inputs and outputs as one that did not succeed."""
     negotiation.known_parameters()
-    if request.get_data(cache=False, parse_form_data=False).strip():
+    if request.get_data(parse_form_data=True).strip() or set(request.form) - {forgery.FIELD}:
         raise Problem(
             400,
             "A retry takes no body",
             "It has the inputs of the job before; execute the process to change them.",
         )
     service: Service = current_app.extensions["cdi"]
+    older = service.store.job(job_id)
+    require_for_release(Process.from_json(older.process), older.request["values"])
     job = retry(service.settings, service.store, job_id)
     address = f"{service.settings.base_url}/jobs/{job.id}"
     if negotiation.is_browser():  # a form was sent: show the new job

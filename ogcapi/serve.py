@@ -20,6 +20,7 @@ from multiprocessing.context import ForkProcess
 from typing import TYPE_CHECKING
 
 from k8s_manager.errors import ConfigError
+from k8s_manager.identity_settings import PROXY
 from k8s_manager.settings import Settings
 from ogcapi.terminal import explained
 
@@ -86,12 +87,7 @@ def serve(
     Raises:
         ConfigError: The address is not of this machine alone, and nobody is asked who they are.
     """
-    if settings.host not in LOOPBACK and not settings.allow_anonymous:
-        raise ConfigError(
-            f"CDI_HOST is {settings.host}, but no identities are configured: whoever reaches the "
-            "server could run processes. Listen on 127.0.0.1; or, behind a proxy that asks who is "
-            "there, set CDI_ALLOW_ANONYMOUS=1."
-        )
+    _refuse_strangers(settings)
     port = free_port(settings.host, settings.port)
     if port != settings.port:
         say(f"Port {settings.port} is taken; using {port} (choose one with CDI_PORT).")
@@ -101,10 +97,7 @@ def serve(
         children.append(Child("controller", functools.partial(controller, settings)))
     stopping = _stop_on_signals()
     say(f"Serving on {settings.base_url} (Ctrl-C ends it).")
-    if settings.host in LOOPBACK:
-        say("Reachable from this machine only: no identities are configured.")
-    else:
-        say(f"Warning: whoever reaches {settings.host} may run processes; there are no identities.")
+    say(_who_may(settings))
     try:
         while not stopping:
             for child in children:
@@ -114,6 +107,26 @@ def serve(
         for child in reversed(children):
             _end(child)
     return 0
+
+
+def _refuse_strangers(settings: Settings) -> None:
+    if settings.host in LOOPBACK or settings.identity.asked or settings.allow_anonymous:
+        return
+    raise ConfigError(
+        f"CDI_HOST is {settings.host}, but no identities are configured: whoever reaches the "
+        "server could run processes. Set CDI_IDENTITY_METHOD=tokens and give tokens with "
+        "`cdi tokens create`, or listen on 127.0.0.1. CDI_ALLOW_ANONYMOUS=1 serves all the same."
+    )
+
+
+def _who_may(settings: Settings) -> str:
+    """Return the sentence that says whom the server serves."""
+    if settings.identity.asked:
+        more = ", or a proxy that names them" if settings.identity.method == PROXY else ""
+        return f"Those who ask say who they are with an API token{more} (cdi tokens)."
+    if settings.host in LOOPBACK:
+        return "Reachable from this machine only: no identities are configured."
+    return f"Warning: whoever reaches {settings.host} may run processes; there are no identities."
 
 
 def _web(settings: Settings) -> None:

@@ -21,6 +21,7 @@ from k8s_manager.registry import Registry
 from k8s_manager.settings import Settings, read_config
 from k8s_manager.store import Store
 from k8s_manager.store_metrics import registry_of
+from k8s_manager.tokens import Tokens
 from k8s_manager.workspace import Workspace
 from ogcapi.collections import release_resources
 
@@ -55,6 +56,11 @@ class Service:
     def store(self) -> Store:
         """The job store; opened by the first request, after a server has forked."""
         return Store(self.settings.database_url)
+
+    @functools.cached_property
+    def tokens(self) -> Tokens:
+        """The API tokens by which those who ask say who they are."""
+        return Tokens(self.store.database)
 
     @functools.cached_property
     def metrics(self) -> CollectorRegistry:

@@ -8,9 +8,11 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app
 
+from k8s_manager.identity import Role
 from k8s_manager.records import JobFilter, Release
 from ogcapi import negotiation, openapi, pages
 from ogcapi.documents import link, reply, status_document
+from ogcapi.identification import shown
 from ogcapi.service import Published, Service
 
 LOGGER = logging.getLogger(__name__)
@@ -100,16 +102,21 @@ def _service() -> Service:
 
 
 def _overview(service: Service) -> dict[str, Any]:
-    """Gather what the landing page shows: the newest releases, the processes, the latest jobs."""
-    published = service.published()
-    newest = sorted(published.releases.values(), key=lambda entry: entry.created, reverse=True)
-    datasets = [_dataset(service, published, release) for release in newest]
-    latest = service.store.jobs(JobFilter(), limit=5, after=None)
-    return {
-        "datasets": [dataset for dataset in datasets if dataset is not None],
-        "processes": sorted(service.registry.processes.values(), key=lambda entry: entry.id),
-        "jobs": [status_document(job) for job in service.store.queue.shown(latest.jobs)],
-    }
+    """Gather what the landing page shows of the newest releases, the processes, the latest jobs."""
+    who = shown()
+    overview: dict[str, Any] = {"datasets": [], "processes": [], "jobs": []}
+    if who.may(Role.VIEWER):
+        published = service.published()
+        newest = sorted(published.releases.values(), key=lambda entry: entry.created, reverse=True)
+        datasets = [_dataset(service, published, release) for release in newest]
+        processes = sorted(service.registry.processes.values(), key=lambda entry: entry.id)
+        shown_datasets = [dataset for dataset in datasets if dataset is not None]
+        overview |= {"datasets": shown_datasets, "processes": processes}
+    if who.may(Role.RUNNER):
+        latest = service.store.jobs(JobFilter(owner=who.jobs_of), limit=5, after=None)
+        jobs = service.store.queue.shown(latest.jobs)
+        overview["jobs"] = [status_document(job) for job in jobs]
+    return overview
 
 
 def _dataset(service: Service, published: Published, release: Release) -> dict[str, Any] | None:

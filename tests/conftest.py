@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,18 @@ from tests.postgresql import PostgreSQL
 multiprocessing.get_context("forkserver").set_forkserver_preload(
     ["alembic.command", "ogcapi.cli", "tests.faults.controllers", "tests.k8s_manager.test_store"]
 )
+
+
+def pytest_configure() -> None:
+    """Give processes that tests start the signals of a terminal.
+
+    A shell that starts the tests in the background, or nohup, ignores SIGINT and SIGHUP; every
+    process below would, and end by neither.
+    """
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -46,7 +46,7 @@ def ours(settings: Settings) -> dict[str, Any]:
     store.migrate()
     registry = Registry.from_config(read_config(settings.config), settings)
     process = registry.get("orchard-monitoring")
-    job = store.create_job(acceptance.accept(settings, process, BODY, trusted=True))
+    job = store.create_job(acceptance.accept(settings, process, BODY, owner="local", trusted=True))
     with closing(chosen_backend(settings)) as backend:
         job = Controller(settings, store, backend).run_until(job.id)
     assert job.status == "successful", job.error

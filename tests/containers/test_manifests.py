@@ -143,7 +143,18 @@ def test_the_settings_are_understood(objects: list[dict[str, Any]]) -> None:
     assert settings.backend == "kubernetes"
     assert settings.kubernetes.namespace == "cdi-stages"
     known = {f"CDI_{name.upper()}" for name in Settings.__dataclass_fields__}
-    assert {name for name in environment if not name.startswith("CDI_KUBERNETES_")} <= known
+    sections = ("CDI_KUBERNETES_", "CDI_IDENTITY_")
+    assert {name for name in environment if not name.startswith(sections)} <= known
+
+
+def test_who_reaches_a_server_is_asked_unless_it_is_for_a_try(
+    request: pytest.FixtureRequest, objects: list[dict[str, Any]]
+) -> None:
+    environment = settings_of(objects) | {"CDI_DATABASE_URL": "postgresql://cdi@db/cdi"}
+    settings = Settings.load(environment, ROOT / "pygeoapi-config.yml")
+    for_a_try = "dev" in request.node.callspec.id
+    assert settings.identity.asked is not for_a_try
+    assert settings.allow_anonymous is for_a_try
 
 
 def test_steps_wait_for_their_turn_and_not_for_the_quota(objects: list[dict[str, Any]]) -> None:

@@ -59,8 +59,11 @@ def test_a_job_is_found_as_it_was_recorded(store: Store) -> None:
     assert job.created.endswith("Z")
     assert job.created == job.updated
     assert store.job(job.id) == job
+    assert store.owner(job.id) == "local"
     with pytest.raises(NoSuchJob):
         store.job("0" * 32)
+    with pytest.raises(NoSuchJob):
+        store.owner("0" * 32)
 
 
 def test_a_recorded_job_survives_the_process_that_recorded_it(

@@ -110,4 +110,5 @@ def test_without_identities_the_server_listens_on_loopback_only(
     )
     assert done.returncode == 2
     assert "127.0.0.1" in done.stderr
+    assert "CDI_IDENTITY_METHOD=tokens" in done.stderr
     assert "Traceback" not in done.stderr

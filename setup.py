@@ -41,6 +41,7 @@ SERVICE_NEEDS = [
     "Flask>=3.0,<4",
     "gunicorn>=23,<28",
     "jsonschema>=4.21,<5",
+    "httpcore>=1.0.5,<2",
     "typer>=0.12,<1",
     "rich>=13,<16",
 ]
@@ -92,6 +93,7 @@ setup(
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "ruff>=0.6",
+            "trustme>=1.1",
             "types-PyYAML>=6",
             "types-jsonschema>=4.21",
             "types-shapely>=2.0",

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from k8s_manager import geojson
 from k8s_manager.cwl_types import describe_value
 from k8s_manager.description import format_of
+from k8s_manager.outgoing import LONGEST, NOBODY, Guard
 from k8s_manager.schema_check import violations
 
 QUALIFIERS = {"value", "mediaType", "encoding", "schema"}
@@ -55,7 +56,7 @@ def file_value(
     name: str,
     value: Any,
     variants: list[dict[str, Any]],
-    hosts: tuple[str, ...],
+    guard: Guard,
     trusted: bool,
     kind: str = "File",
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
@@ -65,15 +66,15 @@ def file_value(
         name: Input id; inline content is named by it.
         value: What the request holds.
         variants: The ways in which the description offers the file (`description.file_variants`).
-        hosts: Hosts that references may name.
+        guard: Decides which addresses references may name.
         trusted: Whether references may name files of this machine.
         kind: ``File`` or ``Directory``.
     """
     if is_reference(value):
-        return _referenced(value, variants, hosts, trusted, kind)
+        return _referenced(value, variants, guard, trusted, kind)
     if trusted and isinstance(value, Mapping) and value.get("class") == kind:
         location = value.get("location") or Path(str(value.get("path"))).absolute().as_uri()
-        return _referenced({"href": location}, variants, hosts, trusted, kind)
+        return _referenced({"href": location}, variants, guard, trusted, kind)
     if kind == "Directory":
         return None, [("", "a reference {href}", describe_value(value))]
     media_type = encoding = None
@@ -157,38 +158,31 @@ def _inline_text(
 def _referenced(
     value: Mapping[str, Any],
     variants: list[dict[str, Any]],
-    hosts: tuple[str, ...],
+    guard: Guard,
     trusted: bool,
     kind: str,
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
     href, media_type = str(value["href"]), value.get("type")
+    offered = [str(item["contentMediaType"]) for item in variants]
     if (
         media_type is not None
         and variants
         and not any(_same(item, media_type) for item in variants)
     ):
-        offered = " or ".join(str(item["contentMediaType"]) for item in variants)
-        return None, [("/type", offered, describe_value(media_type))]
-    try:
-        parts = urlsplit(href)
-        host = parts.hostname
-    except ValueError:
-        return None, [("/href", "an address", describe_value(href))]
-    if parts.scheme == "file" and trusted:
-        return _local(Path(unquote(parts.path)), href, kind)
-    if parts.scheme not in ("http", "https"):
-        return None, [("/href", "an https address", describe_value(href))]
-    if host not in hosts or parts.username is not None:
-        allowed = (
-            "an address at " + " or ".join(hosts)
-            if hosts
-            else ("the value itself (this server fetches inputs from no host)")
-        )
-        return None, [("/href", allowed, f"the address {href}")]
-    basename = unquote(PurePosixPath(parts.path).name)
-    if basename in ("", ".", "..") or "/" in basename or "\0" in basename:
+        return None, [("/type", " or ".join(offered), describe_value(media_type))]
+    if trusted and href.startswith("file:"):
+        return _local(Path(unquote(urlsplit(href).path)), href, kind)
+    expected = guard.expected(href)
+    if expected is not None:
+        if expected == NOBODY:
+            expected = "the value itself (this server fetches inputs from no host)"
+        return None, [("/href", expected, f"the address {href[:LONGEST]}")]
+    basename = unquote(PurePosixPath(urlsplit(href).path).name)
+    if basename in ("", ".", "..") or "/" in basename or not basename.isprintable():
         return None, [("/href", "an address that ends with a file name", f"the address {href}")]
-    return {"class": kind, "location": href, "basename": basename}, []
+    media_types = [str(media_type)] if media_type is not None else offered
+    found: dict[str, Any] = {"class": kind, "location": href, "basename": basename}
+    return found | {"mediaTypes": media_types}, []
 
 
 def _local(path: Path, href: str, kind: str) -> tuple[dict[str, Any] | None, list[Problem]]:

@@ -27,6 +27,7 @@ from k8s_manager.cwl_types import (
 from k8s_manager.description import file_variants, input_schema, is_bbox
 from k8s_manager.errors import InvalidInputs, Violation
 from k8s_manager.input_files import file_value, is_qualified, is_reference
+from k8s_manager.outgoing import Guard
 from k8s_manager.requested_outputs import check_outputs, check_response, check_subscriber
 from k8s_manager.schema_check import violations
 from k8s_manager.settings import Settings
@@ -89,7 +90,9 @@ def accept(
     else:
         found.append(Violation("", "/inputs", "an object", describe_value(given)))
     outputs, wrong = check_outputs(process, body.get("outputs"))
-    found += [*wrong, *check_response(body), *check_subscriber(body.get("subscriber"))]
+    callbacks = Guard.of_callbacks(settings.outside)
+    found += [*wrong, *check_response(body)]
+    found += check_subscriber(body.get("subscriber"), callbacks)
     if found:
         raise InvalidInputs(found[:_MOST])
     return AcceptedRequest(
@@ -144,7 +147,7 @@ def _file(
 ) -> tuple[Any, list[Problem]]:
     kind = "Directory" if type_ == Primitive("Directory") else "File"
     variants = file_variants(schema) if kind == "File" else []
-    return file_value(name, value, variants, settings.input_hosts, trusted, kind)
+    return file_value(name, value, variants, Guard.of_inputs(settings.outside), trusted, kind)
 
 
 def _files(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from k8s_manager.cwl_model import Process
 from k8s_manager.cwl_types import describe_value
 from k8s_manager.errors import Violation
+from k8s_manager.outgoing import Guard
 from k8s_manager.schema_check import violations
 
 _SUBSCRIBER = ("successUri", "inProgressUri", "failedUri")
@@ -55,12 +55,16 @@ def check_response(body: Mapping[str, Any]) -> Iterator[Violation]:
         yield Violation("", "/response", "raw or document", describe_value(given))
 
 
-def check_subscriber(given: Any) -> Iterator[Violation]:
-    """Yield what is wrong with ``subscriber``."""
+def check_subscriber(given: Any, guard: Guard) -> Iterator[Violation]:
+    """Yield what is wrong with ``subscriber``; the guard decides who may be called back."""
     if given is None:
         return
     if not isinstance(given, Mapping):
         yield Violation("", "/subscriber", "an object", describe_value(given))
+        return
+    if not guard.hosts:
+        nobody = "no subscriber (this server calls no host back): poll the job's status"
+        yield Violation("", "/subscriber", nobody, "a subscriber")
         return
     if "successUri" not in given:
         yield Violation("", "/subscriber/successUri", "an address", "nothing")
@@ -69,13 +73,5 @@ def check_subscriber(given: Any) -> Iterator[Violation]:
         if name not in _SUBSCRIBER:
             got = f"the unknown member {name!r}"
             yield Violation("", at, "one of " + ", ".join(_SUBSCRIBER), got)
-        elif not _is_address(address):
-            yield Violation("", at, "an http or https address", describe_value(address))
-
-
-def _is_address(value: Any) -> bool:
-    try:
-        parts = urlsplit(value) if isinstance(value, str) else None
-        return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
-    except ValueError:
-        return False
+        elif expected := guard.expected(address):
+            yield Violation("", at, expected, describe_value(address))

@@ -13,9 +13,9 @@ from typing import Any
 import uuid_utils
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
-from k8s_manager import records, schema
+from k8s_manager import callbacks, records, schema
 from k8s_manager.database import Database
-from k8s_manager.errors import NoSuchJob, ResultNotReady, UnknownDataset
+from k8s_manager.errors import NoSuchJob, ResultNotReady, TooManyJobs, UnknownDataset
 from k8s_manager.fault_points import reached
 from k8s_manager.queue import Queue
 from k8s_manager.records import (
@@ -56,7 +56,11 @@ class Store:
         self.database.close()
 
     def create_job(self, new: NewJob) -> Job:
-        """Record a job; when this returns, the job survives whatever dies next."""
+        """Record a job; when this returns, the job survives whatever dies next.
+
+        Raises:
+            TooManyJobs: Its owner has as many unfinished jobs as one may have.
+        """
         with self.database.write() as connection:
             job = insert_job(connection, new)
         reached("job-recorded")
@@ -270,9 +274,16 @@ class Store:
 
 
 def insert_job(connection: Connection, new: NewJob) -> Job:
-    """Record a job within a transaction and tell the controller."""
+    """Record a job within a transaction and tell the controller.
+
+    Raises:
+        TooManyJobs: Its owner has as many unfinished jobs as one may have.
+    """
     job_id = uuid_utils.uuid7().hex
     now = time.time()
+    _bump(connection, "wake")  # first: of two at once the second waits here and counts the first
+    if new.most_open:
+        _check_open(connection, new)
     connection.execute(
         insert(schema.jobs).values(
             id=job_id,
@@ -291,8 +302,18 @@ def insert_job(connection: Connection, new: NewJob) -> Job:
             files_removed=False,
         )
     )
-    _bump(connection, "wake")
+    callbacks.subscribe(connection, job_id, new.request.get("subscriber"))
     return _job(connection, job_id)
+
+
+def _check_open(connection: Connection, new: NewJob) -> None:
+    query = select(func.count()).where(_jobs.owner == new.owner, _jobs.outcome.is_(None))
+    found = connection.execute(query).scalar_one()
+    if found >= new.most_open:
+        raise TooManyJobs(
+            f"{new.owner} has {found} unfinished jobs, and may have {new.most_open}; "
+            "wait until one has ended, or dismiss one"
+        )
 
 
 def job_of(row: Row[Any]) -> Job:

@@ -13,6 +13,7 @@ from k8s_manager.settings import Settings
 from ogcapi import (
     access,
     attempt_views,
+    bad_http,
     collection_views,
     compat,
     forgery,
@@ -24,6 +25,7 @@ from ogcapi import (
     problems,
     process_views,
     release_files,
+    request_body,
     retry_views,
     sign_in_views,
     site_views,
@@ -54,16 +56,28 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.body_limit_bytes  # a text area may hold as much
     app.url_map.strict_slashes = False
     compat.install()
+    bad_http.install()
     app.extensions["cdi"] = Service(settings)
     for module in VIEWS:
         app.register_blueprint(module.BLUEPRINT)
     access.check_routes(app.url_map)
+    app.before_request(_refuse_nul)
     app.before_request(_answer_preflight)
     app.before_request(access.gate)
     app.register_error_handler(Exception, _failed)
     app.after_request(_finish)
     logging.getLogger("pygeoapi").setLevel(logging.CRITICAL)
     return app
+
+
+def _refuse_nul() -> None:
+    """Refuse text that a database server may not be asked with."""
+    if "\0" in request.path:
+        raise problems.Problem(404, "No such address", "No address holds a NUL character (%00).")
+    if any("\0" in text for pair in request.args.items(multi=True) for text in pair):
+        raise problems.Problem(
+            400, "Invalid query parameter", "No parameter holds a NUL character (%00)."
+        )
 
 
 def _answer_preflight() -> Response | None:
@@ -81,7 +95,7 @@ def _answer_preflight() -> Response | None:
 
 
 def _failed(error: Exception) -> Response:
-    problem = problems.from_exception(error)
+    problem = problems.from_exception(request_body.failure(error))
     if request.accept_mimetypes.best_match([problems.MEDIA_TYPE, negotiation.HTML]) == (
         negotiation.HTML
     ) and request.args.get("f") in (None, "html"):

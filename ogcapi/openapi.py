@@ -183,6 +183,7 @@ def _processes(service: Service) -> dict[str, Any]:
                 },
                 "outputs": {"type": "object"},
                 "response": {"type": "string", "enum": ["raw", "document"]},
+                "subscriber": {"$ref": "#/components/schemas/subscriber"},
             },
         }
         paths[f"/processes/{process.id}/execution"] = {
@@ -197,8 +198,9 @@ def _processes(service: Service) -> dict[str, Any]:
                     "200": {"description": "The results (synchronous execution)"},
                     "201": _created(),
                     "204": {"description": "Links to the results (raw, by reference)"},
-                    **_errors("400", "404", "413", "415", "503"),
+                    **_errors("400", "404", "413", "415", "429", "503"),
                 },
+                "callbacks": openapi_components.callbacks(),
             }
         }
     return paths
@@ -272,7 +274,7 @@ def _retry(job: dict[str, str]) -> dict[str, Any]:
             "responses": {
                 "201": _created(),
                 "303": {"description": "The page of the new job, for browsers"},
-                **_errors("400", "404", "409", "410"),
+                **_errors("400", "404", "409", "410", "429"),
             },
         }
     }

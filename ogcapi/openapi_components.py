@@ -101,6 +101,7 @@ def schemas() -> dict[str, Any]:
     """Return the schemas that several answers share."""
     text = {"type": "string"}
     moment = {"type": "string", "format": "date-time"}
+    address = {"type": "string", "format": "uri"}
     link = {"type": "object", "required": ["href"], "properties": {"href": text, "rel": text}}
     return {
         "attempts": _attempts(link),
@@ -115,6 +116,12 @@ def schemas() -> dict[str, Any]:
                 "instance": text,
                 "violations": {"type": "array", "items": {"type": "object"}},
             },
+        },
+        "subscriber": {
+            "type": "object",
+            "description": "Who is told what becomes of the job; hosts have to be allowed",
+            "required": ["successUri"],
+            "properties": dict.fromkeys(("successUri", "inProgressUri", "failedUri"), address),
         },
         "statusInfo": {
             "type": "object",
@@ -131,6 +138,11 @@ def schemas() -> dict[str, Any]:
                 "progress": {"type": "integer", "minimum": 0, "maximum": 100},
                 **dict.fromkeys(("created", "started", "finished", "updated"), moment),
                 "links": {"type": "array", "items": link},
+                "exception": {
+                    "description": "Why the job failed, in what its subscriber is told",
+                    "allOf": [{"$ref": "#/components/schemas/problem"}],
+                },
+                "callbacks": {"type": "array", "items": _callback(moment)},
                 "reused": {
                     "type": "array",
                     "description": "Of a job that tries another one again: what it took over",
@@ -144,6 +156,51 @@ def schemas() -> dict[str, Any]:
                     },
                 },
             },
+        },
+    }
+
+
+def callbacks() -> dict[str, Any]:
+    """Return what a subscriber is told; the answer matters only as a yes or no."""
+    status = {"$ref": "#/components/schemas/statusInfo"}
+    told = {
+        "successUri": ("jobSuccessful", "The results document", {"type": "object"}),
+        "inProgressUri": ("jobRunning", "Status of the job, as it goes on", status),
+        "failedUri": ("jobFailed", "Status of the failed or dismissed job", status),
+    }
+    return {
+        name: {
+            f"{{$request.body#/subscriber/{uri}}}": {
+                "post": {
+                    "summary": meaning,
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": schema}},
+                    },
+                    "responses": {"2XX": {"description": "It was taken; anything else is no"}},
+                }
+            }
+        }
+        for uri, (name, meaning, schema) in told.items()
+    }
+
+
+def _callback(moment: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of what became of a callback."""
+    whole = {"type": "integer"}
+    return {
+        "type": "object",
+        "required": ["event", "uri", "tries", "open"],
+        "properties": {
+            "event": {"type": "string", "enum": ["inProgress", "success", "failed"]},
+            "uri": {"type": "string", "format": "uri"},
+            "tries": {**whole, "description": "Messages sent"},
+            "open": {"type": "boolean", "description": "Whether more may be sent"},
+            "status": {**whole, "description": "HTTP status of the last answer"},
+            "error": {"type": "string", "description": "Why the last try did not succeed"},
+            "lastTry": moment,
+            "nextTry": moment,
+            "delivered": moment,
         },
     }
 

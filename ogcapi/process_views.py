@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
@@ -15,7 +13,7 @@ from werkzeug.http import parse_list_header
 from k8s_manager import description
 from k8s_manager.cwl import Process
 from k8s_manager.records import FINAL, Job, NewJob
-from ogcapi import negotiation, pages, results
+from ogcapi import negotiation, pages, request_body, results
 from ogcapi.access import accepted
 from ogcapi.documents import here, link, reply, status_document
 from ogcapi.problems import Problem
@@ -23,6 +21,7 @@ from ogcapi.service import Service
 
 BLUEPRINT = Blueprint("processes", __name__)
 MOST_PROCESSES = 1000  # of one page
+EXPECTED = "an execute request: an object with 'inputs'"
 EXECUTE = "http://www.opengis.net/def/rel/ogc/1.0/execute"
 
 
@@ -71,7 +70,7 @@ def execution(process_id: str) -> Response:
     negotiation.known_parameters("response")
     service = _service()
     process = service.registry.get(process_id)
-    new = accepted(service, process, _body())
+    new = accepted(service, process, request_body.read(EXPECTED))
     options = description.describe(process)["jobControlOptions"]
     asynchronous, wait_s, applied = _preference(options, service.settings.sync_limit_s)
     if asynchronous:
@@ -89,59 +88,6 @@ def execution(process_id: str) -> Response:
 def _service() -> Service:
     service: Service = current_app.extensions["cdi"]
     return service
-
-
-def _body() -> dict[str, Any]:
-    if request.mimetype and request.mimetype not in (
-        "application/json",
-        "application/x-www-form-urlencoded",  # what curl -d sends when no type is given
-    ):
-        raise Problem(
-            415, "Unsupported media type", f"{request.mimetype} given; send application/json"
-        )
-    text = request.get_data(cache=False, parse_form_data=False)
-    try:
-        body = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
-    except RecursionError as error:
-        raise Problem(400, "The body is not valid JSON", "It is nested too deeply.") from error
-    except ValueError as error:
-        raise Problem(
-            400,
-            "The body is not valid JSON",
-            f"{error}. Send an execute request: an object with 'inputs'.",
-        ) from error
-    if not isinstance(body, dict):
-        raise Problem(
-            400, "The body is not an execute request", "Expected a JSON object with 'inputs'."
-        )
-    if b"\\u" in text and not all(_is_writable(part) for part in _texts(body)):
-        raise Problem(
-            400,
-            "The body holds text that no program can take",
-            "A NUL character (\\u0000) or half a surrogate pair (\\ud800 to \\udfff) is in it.",
-        )
-    return body
-
-
-def _texts(body: Any) -> Iterator[str]:
-    """Yield every key and every text of a document."""
-    left = [body]
-    while left:
-        part = left.pop()
-        if isinstance(part, str):
-            yield part
-        elif isinstance(part, dict):
-            left += [*part.keys(), *part.values()]
-        elif isinstance(part, list):
-            left += part
-
-
-def _is_writable(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _preference(options: list[str], limit_s: float) -> tuple[bool, float, str | None]:

@@ -15,14 +15,12 @@ from flask import Response
 
 from k8s_manager.errors import FilesExpired, JobGone, ResultNotReady
 from k8s_manager.records import FINAL, Job
-from ogcapi import file_answers, negotiation, pages
+from ogcapi import file_answers, negotiation, pages, problems
 from ogcapi.documents import link, reply, status_document
 from ogcapi.file_answers import media_type
 from ogcapi.negotiation import JSON
 from ogcapi.problems import Problem
 from ogcapi.service import Service
-
-INLINE_LIMIT = 1_000_000  # bytes of a file that may stand inside a results document
 
 
 def response(
@@ -94,14 +92,7 @@ def _values(job: Job) -> dict[str, Any]:
             f"job {job.id} is {job.status}; look at its status until it is successful"
         )
     if job.status == "failed":
-        error = dict(job.error or {})
-        raise Problem(
-            int(error.pop("status", 500)),
-            error.pop("title", "The job failed"),
-            error.pop("detail", job.message),
-            error.pop("type", "about:blank"),
-            **error,
-        )
+        raise problems.of_job(job)
     if job.files_expired:
         raise FilesExpired(job.why_files_are_gone)
     return job.results or {}
@@ -118,20 +109,19 @@ def _member(service: Service, job: Job, name: str, value: Any) -> Any:
     if not _is_file(value):
         return {"value": value} if isinstance(value, (dict, list)) else value
     asked = (job.request.get("outputs") or {}).get(name) or {}
-    if asked.get("transmissionMode") == "value" and value["class"] == "File":
+    if asked.get("transmissionMode") == "value" and _may_stand_inside(service, value):
         return _inline(service.workspace.path(value["location"]), value["basename"])
     return _reference(service, job, name, value)
 
 
+def _may_stand_inside(service: Service, value: Any) -> bool:
+    """Tell whether a file is small enough to stand inside an answer; a larger one is linked."""
+    limit = service.settings.inline_limit_bytes
+    return value["class"] == "File" and int(value.get("size") or 0) <= limit
+
+
 def _inline(place: Path, name: str) -> Any:
     _check_there(place, name)
-    if place.stat().st_size > INLINE_LIMIT:
-        raise Problem(
-            413,
-            "The result is too large to stand in the document",
-            f"{name} has {place.stat().st_size} bytes, at most {INLINE_LIMIT} are sent by value; "
-            "ask for transmissionMode 'reference'.",
-        )
     media = media_type(name)
     if media in (JSON, "application/geo+json"):
         return {"value": json.loads(place.read_text(encoding="utf-8")), "mediaType": media}
@@ -156,6 +146,11 @@ def _raw(service: Service, job: Job, values: dict[str, Any]) -> Response:
     if len(values) == 1:
         ((name, value),) = values.items()
         return _raw_part(service, job, name, value)
+    referenced |= {
+        name
+        for name, value in values.items()
+        if _is_file(value) and not _may_stand_inside(service, value)
+    }
     boundary = uuid.uuid4().hex
     body = b""
     for name, value in values.items():
@@ -169,6 +164,7 @@ def _raw(service: Service, job: Job, values: dict[str, Any]) -> Response:
         part.direct_passthrough = False
         head += f"Content-Type: {part.content_type}\r\n\r\n"
         body += head.encode() + part.get_data() + b"\r\n"
+        part.close()
     body += f"--{boundary}--\r\n".encode()
     return Response(body, 200, content_type=f'multipart/related; boundary="{boundary}"')
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from k8s_manager.bbox import crs_name
 from k8s_manager.cwl import Process, load_process
 from k8s_manager.errors import InvalidInputs
 from k8s_manager.inputs import AcceptedRequest, accept
+from k8s_manager.outside_settings import OutsideSettings
 from k8s_manager.settings import Settings
 
 TEXT = """
@@ -216,6 +218,8 @@ def test_every_violation_is_reported_at_once(process: Process, settings: Setting
         "subscriber": {"failedUri": "ftp://x.org"},
         "input": {},
     }
+    outside = OutsideSettings(callback_hosts=("x.org",))
+    settings = replace(settings, outside=outside)
     found = dict.fromkeys(pointer for pointer, _, _ in wrong(process, body, settings))
 
     assert set(found) == {
@@ -388,13 +392,15 @@ def test_outputs_are_chosen_with_options(process: Process, settings: Settings) -
 
 
 def test_references_are_followed_only_to_named_hosts(process: Process) -> None:
-    open_ = Settings(Path("c"), Path("v"), "", Path("w"), input_hosts=("data.example.org",))
+    outside = OutsideSettings(input_hosts=("data.example.org",))
+    open_ = Settings(Path("c"), Path("v"), "", Path("w"), outside=outside)
     address = "https://data.example.org/a%20b/trees.bin"
 
     assert value(process, open_, "options", {"href": address}) == {
         "class": "File",
         "location": address,
         "basename": "trees.bin",
+        "mediaTypes": ["application/octet-stream"],
     }
     for other in (
         "https://data.example.org.evil.org/x",
@@ -402,6 +408,8 @@ def test_references_are_followed_only_to_named_hosts(process: Process) -> None:
         "https://evil.org/data.example.org",
         "https://[::1",
         "https://data.example.org/",
+        "http://data.example.org/trees.bin",
+        "https://data.example.org/trees%0d%0aX-Injected%3a%20yes.bin",
     ):
         found = wrong(process, {"inputs": {**DISTRICT, "options": {"href": other}}}, open_)
         assert found[0][0] == "/inputs/options/href"

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from k8s_manager import controller_metrics
-from k8s_manager.backends.base import Backend, Observation, Waiting
+from k8s_manager import controller_metrics, obstacles
+from k8s_manager.backends.base import Backend, Observation
 from k8s_manager.callback_delivery import Delivery, Message
 from k8s_manager.clearing import clear_up
 from k8s_manager.doorbell import Doorbell
@@ -43,11 +43,7 @@ class Controller:
     """Carries out the jobs of a store on a backend."""
 
     def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        backend: Backend,
-        message: Message | None = None,
+        self, settings: Settings, store: Store, backend: Backend, message: Message | None = None
     ) -> None:
         """Make a controller; without `message` it leaves callbacks to one that can make them."""
         self._settings = settings
@@ -63,6 +59,7 @@ class Controller:
         self._delivery = Delivery(settings.outside, store, self._ledger, message)
         self._executions: dict[str, Execution] = {}
         self._paused: dict[str, float] = {}
+        self._awaited: str | None = None
         self._wake = -1
         self._look_at = 0.0
         self._try_lease_at = 0.0
@@ -85,10 +82,13 @@ class Controller:
     def run_until(self, job_id: str, on_update: Callable[[Job], None] | None = None) -> Job:
         """Work, or watch another controller work, until a job has ended; return it.
 
+        That job fails where only a person can help; `run` lets jobs wait for the person.
+
         Raises:
             NoSuchJob: There is none of that id.
         """
         job, shown = self._store.job(job_id, whole=False), ("", "")
+        self._awaited = job_id
         try:
             while True:
                 [seen] = self._store.queue.shown([job])
@@ -151,11 +151,9 @@ class Controller:
     def _settle_down(self, job_id: str) -> None:
         """Stay until nothing is left of finished jobs, if it is us who looks after them."""
         until = time.monotonic() + SETTLE_S
-        while (
-            self.active
-            and time.monotonic() < until
-            and (self._ledger.rounds_left() or self._delivery.owes(job_id))
-        ):
+        while self.active and time.monotonic() < until:
+            if not self._ledger.rounds_left() and not self._delivery.owes(job_id):
+                return
             self._look_at = 0.0
             self.step()
             self._backend.wait(0.02)
@@ -246,7 +244,11 @@ class Controller:
             self._paused[job_id] = time.monotonic() + PAUSE_S
             del self._executions[job_id]
             self._look_at = 0.0
-            execution.show(Waiting("quota", f"the workspace cannot be used: {error.strerror}"))
+            problem = obstacles.problem(error, self._settings.workspace)
+            if job_id == self._awaited and problem is not None:
+                self._ledger.abandon(job_id, problem)
+            else:
+                execution.show(obstacles.waiting(error, "the workspace cannot be used"))
         except CdiError as error:
             execution.fail({"title": "the job cannot go on", "detail": str(error), "status": 500})
         except Exception as error:

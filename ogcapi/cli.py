@@ -274,7 +274,11 @@ def _settings(config: Path | None) -> Settings:
 
 
 def _store(settings: Settings) -> Store:
-    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        advice = "name a folder that can be made and written to in CDI_HOME"
+        raise ConfigError(f"{error.filename}: {error.strerror}; {advice}") from error
     store = Store(settings.database_url)
     store.migrate()
     return store

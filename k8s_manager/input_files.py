@@ -109,7 +109,8 @@ def _inline(
     name: str, value: Any, variant: Mapping[str, Any], encoding: Any
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
     media_type = str(variant["contentMediaType"])
-    basename = name + (_SUFFIXES.get(media_type) or mimetypes.guess_extension(media_type) or ".bin")
+    plain = media_type.split(";")[0].strip()
+    basename = name + (_SUFFIXES.get(plain) or mimetypes.guess_extension(plain) or ".bin")
     if variant["type"] == "string":
         return _inline_text(value, variant, encoding, basename)
     problems = list(_object_problems(value, variant))

@@ -85,7 +85,7 @@ def accept(
                 found += _named(declared.id, problems)
                 if value is not None:
                     values[declared.id] = value
-        found += _conditions(process, given)
+        found += conditions(process, given)
     else:
         found.append(Violation("", "/inputs", "an object", describe_value(given)))
     outputs, wrong = check_outputs(process, body.get("outputs"))
@@ -171,7 +171,7 @@ def _plain(declared: Input, value: Any) -> tuple[Any, list[Problem]]:
     type_, at = required(declared.type), ""
     if is_reference(value) and not isinstance(type_, Record):
         return None, [("", "the value itself (only files are fetched)", "a reference")]
-    if is_qualified(value) and not (isinstance(type_, Record) and set(value) == {"value"}):
+    if is_qualified(value) and not _has_field(type_, "value"):
         problem = _wrong_media_type(declared, value)
         if problem:
             return None, [problem]
@@ -184,7 +184,8 @@ def _plain(declared: Input, value: Any) -> tuple[Any, list[Problem]]:
             if isinstance(value, list)
             else value
         )
-    problems = list(violations(input_schema(declared), value)) + list(_hidden_files(value))
+    about = declared.doc or declared.label
+    problems = [*violations(input_schema(declared), value, about), *_hidden_files(value)]
     if not problems and is_bbox(declared):
         problems = list(bbox_problems(value))
         value = bbox_value(type_, value)
@@ -192,6 +193,11 @@ def _plain(declared: Input, value: Any) -> tuple[Any, list[Problem]]:
         value = _integers(type_, {"value": value} if _is_text_format(type_) else value)
     problems = problems or list(mismatches(type_, value))
     return value, [(at + pointer, expected, got) for pointer, expected, got in problems]
+
+
+def _has_field(type_: CwlType, name: str) -> bool:
+    """Tell whether ``{"value": ...}`` may be the value itself: a record with such a field."""
+    return isinstance(type_, Record) and type_.field(name) is not None
 
 
 def _wrong_media_type(declared: Input, value: Mapping[str, Any]) -> Problem | None:
@@ -290,7 +296,7 @@ def _hidden_files(value: Any) -> Iterator[Problem]:
             open_ += [(f"{pointer}/{index}", item) for index, item in enumerate(part)]
 
 
-def _conditions(process: Process, given: Mapping[str, Any]) -> Iterator[Violation]:
+def conditions(process: Process, given: Mapping[str, Any]) -> Iterator[Violation]:
     """Check what the process says about its inputs together."""
     present = {name: value for name, value in given.items() if value is not None}
     for keyword, words in (("oneOf", "exactly one of"), ("anyOf", "at least one of")):

@@ -22,6 +22,7 @@ from k8s_manager.description import format_of
 from k8s_manager.schema_check import violations
 
 QUALIFIERS = {"value", "mediaType", "encoding", "schema"}
+ENCODINGS = ("base64", "binary", "utf-8", "UTF-8")
 REFERENCE = {"href", "type", "rel", "title", "hreflang"}
 Problem = tuple[str, str, str]
 _SUFFIXES = {
@@ -49,6 +50,16 @@ def is_reference(value: Any) -> bool:
 def is_qualified(value: Any) -> bool:
     """Tell whether the value is ``{value, mediaType, ...}``."""
     return isinstance(value, Mapping) and "value" in value and set(value) <= QUALIFIERS
+
+
+def qualifier_problems(value: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with what a qualified value says of itself, apart from its value."""
+    if "mediaType" in value and not isinstance(value["mediaType"], str):
+        yield "/mediaType", "a media type", describe_value(value["mediaType"])
+    if "encoding" in value and value["encoding"] not in ENCODINGS:
+        yield "/encoding", "base64 or utf-8", describe_value(value["encoding"])
+    if "schema" in value and not isinstance(value["schema"], str | Mapping):
+        yield "/schema", "a schema or its address", describe_value(value["schema"])
 
 
 def file_value(
@@ -79,6 +90,9 @@ def file_value(
     media_type = encoding = None
     at = ""
     if is_qualified(value):
+        wrong = list(qualifier_problems(value))
+        if wrong:
+            return None, wrong
         media_type, encoding = value.get("mediaType"), value.get("encoding")
         value, at = value["value"], "/value"
     chosen = [item for item in variants if media_type is None or _same(item, media_type)]
@@ -144,8 +158,6 @@ def _inline_text(
         except (binascii.Error, ValueError):
             return None, [("", f"{media_type} in base64", "text that is not base64")]
         return {"class": "File", "contents_base64": value, "basename": basename}, []
-    if encoded not in (None, "utf-8", "UTF-8"):
-        return None, [("/encoding", "base64 or utf-8", describe_value(encoded))]
     wanted = {key: item for key, item in variant.items() if not key.startswith("content")}
     problems = list(violations(wanted, value))
     return (

@@ -26,7 +26,7 @@ from k8s_manager.cwl_types import (
 )
 from k8s_manager.description import file_variants, input_schema, is_bbox
 from k8s_manager.errors import InvalidInputs, Violation
-from k8s_manager.input_files import file_value, is_qualified, is_reference
+from k8s_manager.input_files import file_value, is_qualified, is_reference, qualifier_problems
 from k8s_manager.requested_outputs import check_outputs, check_response, check_subscriber
 from k8s_manager.schema_check import violations
 from k8s_manager.settings import Settings
@@ -172,18 +172,22 @@ def _plain(declared: Input, value: Any) -> tuple[Any, list[Problem]]:
     if is_reference(value) and not isinstance(type_, Record):
         return None, [("", "the value itself (only files are fetched)", "a reference")]
     if is_qualified(value) and not _has_field(type_, "value"):
-        problem = _wrong_media_type(declared, value)
-        if problem:
-            return None, [problem]
+        wrong = list(qualifier_problems(value)) or list(_wrong_media_type(declared, value))
+        if wrong:
+            return None, wrong
         value, at = value["value"], "/value"
     if isinstance(type_, Record) and _is_text_format(type_) and isinstance(value, Mapping):
         value, at = value.get("value"), at + "/value"
-    if isinstance(type_, Array):
-        value = (
-            [part["value"] if is_qualified(part) else part for part in value]
-            if isinstance(value, list)
-            else value
-        )
+    if isinstance(type_, Array) and isinstance(value, list):
+        wrong = [
+            (f"{at}/{index}{pointer}", expected, got)
+            for index, part in enumerate(value)
+            if is_qualified(part)
+            for pointer, expected, got in qualifier_problems(part)
+        ]
+        if wrong:
+            return None, wrong
+        value = [part["value"] if is_qualified(part) else part for part in value]
     about = declared.doc or declared.label
     problems = [*violations(input_schema(declared), value, about), *_hidden_files(value)]
     if not problems and is_bbox(declared):
@@ -200,14 +204,14 @@ def _has_field(type_: CwlType, name: str) -> bool:
     return isinstance(type_, Record) and type_.field(name) is not None
 
 
-def _wrong_media_type(declared: Input, value: Mapping[str, Any]) -> Problem | None:
+def _wrong_media_type(declared: Input, value: Mapping[str, Any]) -> Iterator[Problem]:
     given = value.get("mediaType")
     wanted = declared.schema.get("contentMediaType")
     allowed = [wanted] if wanted else ["application/json", "text/plain"]
     plain = str(given).split(";")[0].strip().lower()
     if given is None or plain in allowed or (not wanted and plain.endswith("+json")):
-        return None
-    return "/mediaType", " or ".join(allowed), describe_value(given)
+        return
+    yield "/mediaType", " or ".join(allowed), describe_value(given)
 
 
 def _is_text_format(type_: CwlType) -> bool:

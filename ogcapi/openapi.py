@@ -185,7 +185,7 @@ def _processes(service: Service) -> dict[str, Any]:
                     "200": openapi_processes.RESULTS,
                     "201": _created(),
                     "204": openapi_processes.LINKS,
-                    **_errors("400", "404", "410", "413", "415", "422", "500", "503"),
+                    **_errors("400", "404", "410", "413", "415", "422", "431", "500", "503"),
                 },
             }
         }
@@ -286,7 +286,7 @@ def _get(
             "parameters": [*(parameters or []), _format(formats), _reference("lang")],
             "responses": {
                 "200": {"description": summary, "content": content},
-                **_errors("400", "404", "406", *more),
+                **_errors("400", "404", "406", "414", "431", *more),
             },
         }
     }

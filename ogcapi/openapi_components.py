@@ -8,6 +8,7 @@ from k8s_manager.job_logs import FILES
 from k8s_manager.records import STATUSES
 from ogcapi import openapi_documents
 from ogcapi.job_views import MOST_JOBS
+from ogcapi.log_views import MOST_INDEX
 from ogcapi.process_views import MOST_OFFSET, MOST_PROCESSES
 from ogcapi.service import Service
 
@@ -32,6 +33,7 @@ def parameters(service: Service) -> dict[str, Any]:
     text: dict[str, Any] = {"type": "string"}
     numbers = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}
     names = {"type": "array", "items": text}
+    index = {"type": "integer", "minimum": 0, "maximum": MOST_INDEX}
     seconds = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
     limits = service.config["server"].get("limits") or {}
     items = _limit(limits.get("max_items", 10_000), limits.get("default_items", 10))
@@ -66,7 +68,7 @@ def parameters(service: Service) -> dict[str, Any]:
         "maxDuration": (seconds, "Seconds at most"),
         "outputs": (names, "Only these outputs"),
         "step": (text, "Only this step"),
-        "index": ({"type": "integer", "minimum": 0}, "Only this index of a scattered step"),
+        "index": (index, "Only this index of a scattered step"),
         "attempt": (text, "Only this attempt"),
         "stream": ({"type": "string", "enum": list(FILES)}, "Only this stream"),
     }

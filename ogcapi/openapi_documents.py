@@ -39,7 +39,7 @@ def schemas() -> dict[str, Any]:
             "description": "The output of another process of this server (Part 3)",
             "required": ["process"],
             "properties": {
-                "process": {**_TEXT, "description": "Its id or address"},
+                "process": {**_TEXT, "pattern": "[^/]$", "description": "Its id or address"},
                 "inputs": {"type": "object"},
                 "outputs": {"type": "object", "description": "The one output that is meant"},
             },
@@ -52,7 +52,7 @@ def schemas() -> dict[str, Any]:
                 "value": {},
                 "mediaType": _TEXT,
                 "encoding": {"type": "string", "enum": ["base64", "utf-8"]},
-                "schema": {},
+                "schema": {"anyOf": [_TEXT, {"type": "object"}]},
             },
             "additionalProperties": False,
         },

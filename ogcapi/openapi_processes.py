@@ -58,13 +58,14 @@ def execute_request(process: Process) -> dict[str, Any]:
             "type": "object",
             "properties": {name: _input(entry) for name, entry in inputs.items()},
             "additionalProperties": False,
-            **({"required": needed} if needed else {}),
+            **({"required": needed} if needed else {"nullable": True}),
         },
         "outputs": {
             "type": "object",
             "properties": {name: _output(entry) for name, entry in outputs.items()},
             "additionalProperties": False,
-            "description": "Outputs that are wanted; all where this is left out",
+            "nullable": True,
+            "description": "Outputs that are wanted; all where this is left out, empty or null",
         },
         "response": _RESPONSE,
     }
@@ -109,6 +110,8 @@ def _input(entry: Mapping[str, Any]) -> dict[str, Any]:
     else:
         ways = _ways(schema)
     ways.append({"$ref": "#/components/schemas/nestedProcess"})
+    if not entry.get("minOccurs", 1):
+        ways.append({"type": "object", "nullable": True, "enum": [None]})  # the same as nothing
     told = {name: entry[name] for name in ("title", "description") if name in entry}
     return {**told, "anyOf": ways}
 

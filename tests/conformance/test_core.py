@@ -67,6 +67,10 @@ def test_req_core_http(echo: Server) -> None:
     assert echo.get("/processes", headers={"Accept": "image/png"}).status_code == 406
     assert echo.post("/processes", {}).status_code == 405
     assert echo.get("/nowhere").status_code == 404
+    too_long = echo.get(f"/processes?lang={'x' * 9000}")
+    assert too_long.status_code == 414
+    check("exception", too_long.json())
+    assert too_long.headers["Content-Type"] == "application/problem+json"
 
 
 def test_req_core_process_list(echo: Server) -> None:
@@ -87,7 +91,7 @@ def test_req_core_pl_limit_definition(echo: Server) -> None:
 def test_req_core_pl_limit_response(echo: Server) -> None:
     for limit in ("1", "1000"):
         assert len(echo.get(f"/processes?limit={limit}").json()["processes"]) <= int(limit)
-    for limit in ("0", "1001", "-1", "many", "1.5"):
+    for limit in ("0", "1001", "-1", "many", "1.5", "1&limit=2"):
         answer = echo.get(f"/processes?limit={limit}")
         assert answer.status_code == 400
         check("exception", answer.json())

@@ -14,7 +14,7 @@ LOCK = requirements/py$(shell $(PYTHON) -c 'import sys; print("313" if sys.versi
 STAMP := $(VENV)/.installed
 ASSETS := ogcapi/static/vendor/.installed
 
-.PHONY: setup run test test-cluster test-image test-faults images check format lock landscape bench bench-cluster clean
+.PHONY: setup run test test-schemathesis test-cluster test-image test-faults images check format lock landscape bench bench-cluster clean
 
 setup: $(STAMP) $(ASSETS) ## virtual environment, dependencies, front-end files
 
@@ -37,6 +37,9 @@ landscape: $(STAMP) ## the synthetic test bench: make landscape SIZE=5 DOP=0.1
 
 test: setup ## the tests
 	$(BIN)/python -m pytest -q $(PARALLEL) --ignore=tests/cluster --ignore=tests/faults/test_cluster_components.py
+
+test-schemathesis: setup ## the API definition against a running server, with all checks
+	$(BIN)/python -m tests.conformance.run_schemathesis
 
 test-cluster: setup ## the tests on the cluster that KUBECONFIG names; images go to REGISTRY
 	BIN=$(BIN) tests/cluster/run

@@ -83,6 +83,11 @@ setup(
         "dev": [
             *BUILD_NEEDS,
             "cwltool>=3.1",
+            # clients and a validator that the tests point at a running server
+            "cuiman>=0.1.1",
+            "gavicore<0.2; python_version < '3.12'",  # newer ones break the cuiman of Python 3.11
+            "OWSLib>=0.32",
+            "schemathesis>=4.0",
             "hypothesis>=6.100",
             "import-linter>=2.0",
             "laspy[lazrs]>=2.5",

@@ -85,8 +85,8 @@ def input_schema(declared: Input) -> dict[str, Any]:
     return schema
 
 
-def is_bbox(declared: Input) -> bool:
-    """Tell whether the input is a bounding box in the sense of OGC API - Processes."""
+def is_bbox(declared: Input | Output) -> bool:
+    """Tell whether the input or output is a bounding box in the sense of OGC API - Processes."""
     type_ = required(declared.type)
     if not isinstance(type_, Record):
         return False
@@ -137,6 +137,8 @@ def _describe_input(declared: Input, language: str) -> dict[str, Any]:
 
 def _describe_output(output: Output, language: str) -> dict[str, Any]:
     schema = _merge(_type_schema(output.type, output.schema), output.schema)
+    if is_bbox(output):
+        schema = _bbox_schema(output.schema)
     return {**_titles(output, language), "schema": schema}
 
 
@@ -191,7 +193,10 @@ def _record_schema(type_: Record, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _bbox_schema(given: Mapping[str, Any]) -> dict[str, Any]:
     members = given.get("properties") or {}
-    crs = {"type": "string", "default": CRS84, "pattern": CRS_PATTERN}
+    crs = {
+        **{"type": "string", "default": CRS84, "pattern": CRS_PATTERN},
+        "description": f"A coordinate reference system, such as EPSG:25832 or {CRS84}",
+    }
     numbers = {
         "type": "array",
         "items": {"type": "number"},

@@ -23,6 +23,7 @@ from k8s_manager.outgoing import LONGEST, NOBODY, Guard
 from k8s_manager.schema_check import violations
 
 QUALIFIERS = {"value", "mediaType", "encoding", "schema"}
+ENCODINGS = ("base64", "binary", "utf-8", "UTF-8")
 REFERENCE = {"href", "type", "rel", "title", "hreflang"}
 Problem = tuple[str, str, str]
 _SUFFIXES = {
@@ -50,6 +51,16 @@ def is_reference(value: Any) -> bool:
 def is_qualified(value: Any) -> bool:
     """Tell whether the value is ``{value, mediaType, ...}``."""
     return isinstance(value, Mapping) and "value" in value and set(value) <= QUALIFIERS
+
+
+def qualifier_problems(value: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with what a qualified value says of itself, apart from its value."""
+    if "mediaType" in value and not isinstance(value["mediaType"], str):
+        yield "/mediaType", "a media type", describe_value(value["mediaType"])
+    if "encoding" in value and value["encoding"] not in ENCODINGS:
+        yield "/encoding", "base64 or utf-8", describe_value(value["encoding"])
+    if "schema" in value and not isinstance(value["schema"], str | Mapping):
+        yield "/schema", "a schema or its address", describe_value(value["schema"])
 
 
 def file_value(
@@ -80,6 +91,9 @@ def file_value(
     media_type = encoding = None
     at = ""
     if is_qualified(value):
+        wrong = list(qualifier_problems(value))
+        if wrong:
+            return None, wrong
         media_type, encoding = value.get("mediaType"), value.get("encoding")
         value, at = value["value"], "/value"
     chosen = [item for item in variants if media_type is None or _same(item, media_type)]
@@ -110,7 +124,8 @@ def _inline(
     name: str, value: Any, variant: Mapping[str, Any], encoding: Any
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
     media_type = str(variant["contentMediaType"])
-    basename = name + (_SUFFIXES.get(media_type) or mimetypes.guess_extension(media_type) or ".bin")
+    plain = media_type.split(";")[0].strip()
+    basename = name + (_SUFFIXES.get(plain) or mimetypes.guess_extension(plain) or ".bin")
     if variant["type"] == "string":
         return _inline_text(value, variant, encoding, basename)
     problems = list(_object_problems(value, variant))
@@ -144,8 +159,6 @@ def _inline_text(
         except (binascii.Error, ValueError):
             return None, [("", f"{media_type} in base64", "text that is not base64")]
         return {"class": "File", "contents_base64": value, "basename": basename}, []
-    if encoded not in (None, "utf-8", "UTF-8"):
-        return None, [("/encoding", "base64 or utf-8", describe_value(encoded))]
     wanted = {key: item for key, item in variant.items() if not key.startswith("content")}
     problems = list(violations(wanted, value))
     return (

@@ -26,7 +26,7 @@ from k8s_manager.cwl_types import (
 )
 from k8s_manager.description import file_variants, input_schema, is_bbox
 from k8s_manager.errors import InvalidInputs, Violation
-from k8s_manager.input_files import file_value, is_qualified, is_reference
+from k8s_manager.input_files import file_value, is_qualified, is_reference, qualifier_problems
 from k8s_manager.outgoing import Guard
 from k8s_manager.requested_outputs import check_outputs, check_response, check_subscriber
 from k8s_manager.schema_check import violations
@@ -86,7 +86,7 @@ def accept(
                 found += _named(declared.id, problems)
                 if value is not None:
                     values[declared.id] = value
-        found += _conditions(process, given)
+        found += conditions(process, given)
     else:
         found.append(Violation("", "/inputs", "an object", describe_value(given)))
     outputs, wrong = check_outputs(process, body.get("outputs"))
@@ -174,20 +174,25 @@ def _plain(declared: Input, value: Any) -> tuple[Any, list[Problem]]:
     type_, at = required(declared.type), ""
     if is_reference(value) and not isinstance(type_, Record):
         return None, [("", "the value itself (only files are fetched)", "a reference")]
-    if is_qualified(value) and not (isinstance(type_, Record) and set(value) == {"value"}):
-        problem = _wrong_media_type(declared, value)
-        if problem:
-            return None, [problem]
+    if is_qualified(value) and not _has_field(type_, "value"):
+        wrong = list(qualifier_problems(value)) or list(_wrong_media_type(declared, value))
+        if wrong:
+            return None, wrong
         value, at = value["value"], "/value"
     if isinstance(type_, Record) and _is_text_format(type_) and isinstance(value, Mapping):
         value, at = value.get("value"), at + "/value"
-    if isinstance(type_, Array):
-        value = (
-            [part["value"] if is_qualified(part) else part for part in value]
-            if isinstance(value, list)
-            else value
-        )
-    problems = list(violations(input_schema(declared), value)) + list(_hidden_files(value))
+    if isinstance(type_, Array) and isinstance(value, list):
+        wrong = [
+            (f"{at}/{index}{pointer}", expected, got)
+            for index, part in enumerate(value)
+            if is_qualified(part)
+            for pointer, expected, got in qualifier_problems(part)
+        ]
+        if wrong:
+            return None, wrong
+        value = [part["value"] if is_qualified(part) else part for part in value]
+    about = declared.doc or declared.label
+    problems = [*violations(input_schema(declared), value, about), *_hidden_files(value)]
     if not problems and is_bbox(declared):
         problems = list(bbox_problems(value))
         value = bbox_value(type_, value)
@@ -197,14 +202,19 @@ def _plain(declared: Input, value: Any) -> tuple[Any, list[Problem]]:
     return value, [(at + pointer, expected, got) for pointer, expected, got in problems]
 
 
-def _wrong_media_type(declared: Input, value: Mapping[str, Any]) -> Problem | None:
+def _has_field(type_: CwlType, name: str) -> bool:
+    """Tell whether ``{"value": ...}`` may be the value itself: a record with such a field."""
+    return isinstance(type_, Record) and type_.field(name) is not None
+
+
+def _wrong_media_type(declared: Input, value: Mapping[str, Any]) -> Iterator[Problem]:
     given = value.get("mediaType")
     wanted = declared.schema.get("contentMediaType")
     allowed = [wanted] if wanted else ["application/json", "text/plain"]
     plain = str(given).split(";")[0].strip().lower()
     if given is None or plain in allowed or (not wanted and plain.endswith("+json")):
-        return None
-    return "/mediaType", " or ".join(allowed), describe_value(given)
+        return
+    yield "/mediaType", " or ".join(allowed), describe_value(given)
 
 
 def _is_text_format(type_: CwlType) -> bool:
@@ -293,7 +303,7 @@ def _hidden_files(value: Any) -> Iterator[Problem]:
             open_ += [(f"{pointer}/{index}", item) for index, item in enumerate(part)]
 
 
-def _conditions(process: Process, given: Mapping[str, Any]) -> Iterator[Violation]:
+def conditions(process: Process, given: Mapping[str, Any]) -> Iterator[Violation]:
     """Check what the process says about its inputs together."""
     present = {name: value for name, value in given.items() if value is not None}
     for keyword, words in (("oneOf", "exactly one of"), ("anyOf", "at least one of")):

@@ -12,7 +12,7 @@ from typing import Any
 from flask import current_app, request
 from werkzeug.routing import Map
 
-from k8s_manager import acceptance
+from k8s_manager import acceptance, nested
 from k8s_manager.cwl import Process
 from k8s_manager.identity import Identity, Role
 from k8s_manager.records import NewJob
@@ -106,16 +106,22 @@ def gate() -> None:
         _check_owner(who, job_id)
 
 
-def accepted(service: Service, process: Process, body: Mapping[str, Any]) -> NewJob:
+def accepted(service: Service, process: Process, body: Mapping[str, Any]) -> tuple[Process, NewJob]:
     """Validate an execute request of whom asks, who then owns the job.
+
+    Returns:
+        The process that the job runs (of nested ones the workflow of all of them), and the job.
 
     Raises:
         InvalidInputs: The request breaks the description.
-        Problem: 401 or 403, where it would make a release and who asks may not.
+        Problem: 401 or 403, where a process of it would make a release and who asks may not.
     """
-    new = acceptance.accept(service.settings, process, body, owner=asking().name)
-    require_for_release(process, new.request["values"])
-    return new
+    sent = nested.unfold(service.registry, process, body, service.settings.base_url)
+    with sent.pointing_back():
+        new = acceptance.accept(service.settings, sent.process, sent.body, owner=asking().name)
+    for part, values in sent.parts(new.request["values"]):
+        require_for_release(part, values)
+    return sent.process, new
 
 
 def require_for_release(process: Process, values: Mapping[str, Any]) -> None:

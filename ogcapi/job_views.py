@@ -160,7 +160,9 @@ def _interval(text: str | None) -> tuple[float | None, float | None]:
     if len(parts) > 2:
         raise Problem(400, "Invalid query parameter", f"datetime={text}: expected start/end")
     ends: list[Any] = [None if part in ("", "..") else _instant(part) for part in parts]
-    return (ends[0], ends[0]) if len(ends) == 1 else (ends[0], ends[1])
+    start, end = (ends[0], ends[0]) if len(ends) == 1 else (ends[0], ends[1])
+    # Documents show milliseconds: what began within one is found by it.
+    return start, None if end is None else end + 0.000_999
 
 
 def _instant(text: str) -> float:

@@ -14,6 +14,8 @@ JSON = "application/json"
 GEOJSON = "application/geo+json"
 HTML = "text/html"
 PROBLEM = "application/problem+json"
+LISTS = {"type", "processID", "status"}
+"""Query parameters that may be repeated, or hold several values with commas between them."""
 FORMATS = {"json": JSON, "html": HTML}
 
 
@@ -61,10 +63,10 @@ def is_browser() -> bool:
 
 
 def known_parameters(*names: str) -> None:
-    """Refuse query parameters that this path does not know.
+    """Refuse query parameters that this path does not know, or that would be read in part only.
 
     Raises:
-        Problem: 400 naming the unknown parameters and the known ones.
+        Problem: 400 naming the unknown parameters and the known ones, or those given twice.
     """
     known = {"f", "lang", *names}
     unknown = sorted(set(request.args) - known)
@@ -73,6 +75,18 @@ def known_parameters(*names: str) -> None:
             400,
             "Unknown query parameter",
             f"{', '.join(unknown)} not known here; known: {', '.join(sorted(known))}",
+        )
+    _refuse_repeated()
+
+
+def _refuse_repeated() -> None:
+    repeated = [name for name, given in request.args.lists() if len(given) > 1]
+    twice = sorted(set(repeated) - LISTS)
+    if twice:
+        raise Problem(
+            400,
+            "Query parameter given twice",
+            f"{', '.join(twice)}: only one value can count; expected each parameter once",
         )
 
 

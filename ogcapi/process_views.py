@@ -22,6 +22,7 @@ from ogcapi.service import Service
 BLUEPRINT = Blueprint("processes", __name__)
 MOST_PROCESSES = 1000  # of one page
 EXPECTED = "an execute request: an object with 'inputs'"
+MOST_OFFSET = 1_000_000
 EXECUTE = "http://www.opengis.net/def/rel/ogc/1.0/execute"
 
 
@@ -33,7 +34,7 @@ def process_list() -> Response:
     service = _service()
     everything = sorted(service.registry.processes.values(), key=lambda process: process.id)
     limit = negotiation.number("limit", MOST_PROCESSES, 1, MOST_PROCESSES)
-    offset = negotiation.number("offset", 0, 0, 1_000_000)
+    offset = negotiation.number("offset", 0, 0, MOST_OFFSET)
     chosen = everything[offset : offset + limit]
     links = [
         link(here(), "self", negotiation.JSON, "This document"),
@@ -67,18 +68,18 @@ def process_description(process_id: str) -> Response:
 @BLUEPRINT.post("/processes/<process_id>/execution")
 def execution(process_id: str) -> Response:
     """Accept an execution, asynchronous or (where the process allows it) synchronous."""
-    negotiation.known_parameters("response")
+    negotiation.known_parameters()
     service = _service()
     process = service.registry.get(process_id)
-    new = accepted(service, process, request_body.read(EXPECTED))
-    options = description.describe(process)["jobControlOptions"]
+    executed, new = accepted(service, process, request_body.read(EXPECTED))
+    options = description.describe(executed)["jobControlOptions"]
     asynchronous, wait_s, applied = _preference(options, service.settings.sync_limit_s)
     if asynchronous:
         job = service.store.create_job(new)
     else:
         job = _run_and_wait(service, new, wait_s)
         if job.status in FINAL:
-            return _with_preference(results.response(service, job), applied)
+            return _with_preference(_with_monitor(results.response(service, job), job), applied)
         applied = "respond-async"  # the work outlasted the wait: the client gets the job
     answer = reply(status_document(job), 201)
     answer.headers["Location"] = f"{service.settings.base_url}/jobs/{job.id}"
@@ -130,6 +131,14 @@ def _run_and_wait(service: Service, new: NewJob, seconds: float) -> Job:
         return job
     finally:
         waiting.release()
+
+
+def _with_monitor(answer: Response, job: Job) -> Response:
+    """Name the job that a synchronous execution has made; a 204 names results and nothing else."""
+    if answer.status_code == 200:
+        target = link(f"/jobs/{job.id}", "monitor", negotiation.JSON, "Status of the job")
+        answer.headers.add("Link", f'<{target["href"]}>; rel="monitor"; type="{target["type"]}"')
+    return answer
 
 
 def _with_preference(answer: Response, applied: str | None) -> Response:

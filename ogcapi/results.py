@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from flask import Response
 
+from k8s_manager.bbox import bbox_document
 from k8s_manager.errors import FilesExpired, JobGone, ResultNotReady
 from k8s_manager.records import FINAL, Job
 from ogcapi import file_answers, negotiation, pages, problems
@@ -56,13 +57,15 @@ def file_response(service: Service, job: Job, output: str, path: str) -> Respons
     value, prefix = _values(job).get(output), output
     if value is None:
         raise Problem(404, "No such output", f"job {job.id} has no output {output!r}")
-    if isinstance(value, list):
+    if isinstance(value, list) and (path or any(map(_is_file, value))):
+        if not path:
+            return reply({"links": _links_of(service, job, output, value)})
         index, _, path = path.partition("/")
         if not re.fullmatch("[0-9]{1,9}", index) or int(index) >= len(value):
             raise Problem(404, "No such file", f"{output} holds files 0..{len(value) - 1}")
         value, prefix = value[int(index)], f"{output}/{index}"
     if not _is_file(value):
-        return reply(value)
+        return reply(bbox_document(value) or value)
     place = service.workspace.path(value["location"])
     if value["class"] == "Directory":
         return _from_folder(job, prefix, place, path)
@@ -100,18 +103,30 @@ def _values(job: Job) -> dict[str, Any]:
 
 def _member(service: Service, job: Job, name: str, value: Any) -> Any:
     """Return one member of the results document: an inline value or a link."""
-    if isinstance(value, list) and any(_is_file(item) for item in value):
-        return {
-            "value": [
-                _reference(service, job, name, item, index) for index, item in enumerate(value)
-            ]
-        }
-    if not _is_file(value):
-        return {"value": value} if isinstance(value, (dict, list)) else value
     asked = (job.request.get("outputs") or {}).get(name) or {}
-    if asked.get("transmissionMode") == "value" and _may_stand_inside(service, value):
-        return _inline(service.workspace.path(value["location"]), value["basename"])
-    return _reference(service, job, name, value)
+    mode = asked.get("transmissionMode")
+    if isinstance(value, list) and any(_is_file(item) for item in value):
+        places = enumerate(value)
+        return {"value": [_file(service, job, name, item, mode, index) for index, item in places]}
+    if _is_file(value):
+        return _file(service, job, name, value, mode)
+    if mode == "reference":
+        return _reference(service, job, name, value)
+    if box := bbox_document(value):
+        return box  # the published schema has boxes stand for themselves
+    return {"value": value} if isinstance(value, (dict, list)) else value
+
+
+def _file(
+    service: Service, job: Job, name: str, value: Any, mode: str | None, index: int | None = None
+) -> dict[str, Any]:
+    """Return a file as it was asked for; a link where nothing was said, as files may be large."""
+    if mode == "value" and _may_stand_inside(service, value):
+        inline: dict[str, Any] = _inline(
+            service.workspace.path(value["location"]), value["basename"]
+        )
+        return inline
+    return _reference(service, job, name, value, index)
 
 
 def _may_stand_inside(service: Service, value: Any) -> bool:
@@ -174,11 +189,11 @@ def _link_header(target: dict[str, str], name: str) -> str:
 
 
 def _raw_part(service: Service, job: Job, name: str, value: Any) -> Response:
-    if _is_file(value):
+    if _is_file(value) or (isinstance(value, list) and any(map(_is_file, value))):
         return file_response(service, job, name, "")
     if isinstance(value, str):
         return Response(value, 200, mimetype="text/plain")
-    return reply(value)
+    return reply(bbox_document(value) or value)
 
 
 def _reference(
@@ -192,6 +207,10 @@ def _reference(
         return link(path, "item", JSON, f"{name}: list of files")
     basename = value["basename"]
     return link(f"{path}/{quote(basename)}", "item", media_type(basename), basename)
+
+
+def _links_of(service: Service, job: Job, name: str, value: list[Any]) -> list[dict[str, Any]]:
+    return [_reference(service, job, name, item, index) for index, item in enumerate(value)]
 
 
 def _from_folder(job: Job, prefix: str, folder: Path, path: str) -> Response:

@@ -195,6 +195,22 @@ def test_a_runner_is_told_what_a_release_needs(asking: Asking, client: httpx.Cli
     assert "publisher" in answer.json()["detail"]
 
 
+@pytest.mark.parametrize(("role", "status"), [(Role.RUNNER, 403), (Role.PUBLISHER, 201)])
+def test_what_a_nested_process_needs_is_needed_too(
+    asking: Asking, client: httpx.Client, role: Role, status: int
+) -> None:
+    inner = {"process": "named-release", "inputs": {"name": "a"}, "outputs": {"told": {}}}
+    for name in (inner, {**inner, "inputs": {"name": inner}}):
+        answer = client.post(
+            "/processes/greet/execution",
+            json={"inputs": {"name": name}},
+            headers=asking.bearer(role) | {"Prefer": "respond-async"},
+        )
+        assert answer.status_code == status, answer.text
+        if status == 403:
+            assert "dataset 'demo'" in answer.json()["detail"]
+
+
 def test_the_start_page_shows_nobody_what_they_may_not_see(
     asking: Asking, client: httpx.Client, greeted: str
 ) -> None:

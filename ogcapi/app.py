@@ -16,6 +16,7 @@ from ogcapi import (
     collection_views,
     compat,
     forgery,
+    form_views,
     job_views,
     log_views,
     monitoring_views,
@@ -42,7 +43,7 @@ ALLOWED = (
 COMPRESSIBLE = ("application/json", "text/", "application/geo+json", "application/problem+json")
 VIEWS = (
     *(site_views, process_views, job_views, log_views, attempt_views, collection_views),
-    *(retry_views, release_files, monitoring_views, sign_in_views),
+    *(retry_views, release_files, monitoring_views, sign_in_views, form_views),
 )
 
 
@@ -99,6 +100,8 @@ def _finish(response: Response) -> Response:
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     for name in ("Accept", "Accept-Language", "Accept-Encoding"):
         response.vary.add(name)
+    if negotiation.kept_language_counts():
+        response.vary.add("Cookie")
     if response.is_streamed or response.direct_passthrough:
         return response
     if request.method in ("GET", "HEAD") and response.status_code == 200:

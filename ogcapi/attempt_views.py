@@ -51,13 +51,17 @@ def job_attempts(job_id: str) -> Response:
 
 
 def for_page(service: Service, job: Job) -> dict[str, Any]:
-    """Return steps and attempts as the page of a job shows them; not its logs once removed."""
+    """Return steps and attempts as the page of a job shows them; not its logs once removed.
+
+    Besides the last of them (``attempts``) there are ``every`` one and the number ``hidden``.
+    """
     if job.removed:
         steps = [_step(step) for step in service.store.steps(job.id)]
-        return {"steps": steps, "attempts": [], "hidden": 0}
+        return {"steps": steps, "attempts": [], "every": [], "hidden": 0}
     found = _document(service, job, Selection())
-    hidden = max(0, len(found["attempts"]) - MOST_ON_PAGE)
-    return found | {"attempts": found["attempts"][hidden:], "hidden": hidden}
+    every = found["attempts"]
+    hidden = max(0, len(every) - MOST_ON_PAGE)
+    return found | {"attempts": every[hidden:], "every": every, "hidden": hidden}
 
 
 def _document(service: Service, job: Job, wanted: Selection) -> dict[str, Any]:

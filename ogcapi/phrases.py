@@ -159,7 +159,7 @@ def said(sentence: str) -> Markup:
     """Return a sentence of the manager as HTML, marked as English where it stays English."""
     language = negotiation.language()
     text = translated(sentence, language)
-    if text is None and language != "en" and sentence:
+    if text is None and language != "en" and any(map(str.isalpha, sentence)):
         return Markup('<span lang="en">{}</span>').format(sentence)
     return escape(text or sentence)
 

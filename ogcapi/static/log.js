@@ -11,6 +11,7 @@ const text = document.getElementById("log-text");
 const main = document.getElementById("content");
 let place = 0; // bytes that were read
 let chosen = false; // by the reader; else the newest log is shown
+let wanted = ""; // an index whose log is not there yet
 let turn = 0;
 
 function show(more, anew) {
@@ -69,6 +70,7 @@ document.addEventListener("refreshed", (event) => {
     choice.replaceChildren(...document.importNode(fresh, true).options);
     const still = [...choice.options].some((option) => option.value === before);
     choice.value = still && (chosen || !last) && before ? before : choice.options[0].value;
+    choose();
     section.hidden = false;
     if (choice.value !== before || last) {
       start();
@@ -77,21 +79,30 @@ document.addEventListener("refreshed", (event) => {
   main.toggleAttribute("data-final", last);
 });
 
+function choose() {
+  const option = [...choice.options].find((entry) => entry.value.includes(`?${wanted}&`));
+  if (wanted && option) {
+    choice.value = option.value;
+    chosen = true;
+    wanted = "";
+  }
+  return Boolean(option);
+}
+
 choice.addEventListener("change", () => {
   chosen = true;
   start();
 });
 
-// A tile or index leads to its log.
+// A tile or index leads to its log, as soon as there is one.
 document.getElementById("steps").addEventListener("click", (event) => {
   const { step, index } = event.target.dataset;
-  const wanted = new URLSearchParams({ step: step || "", index: index || "" }).toString();
-  const option = [...choice.options].find((entry) => entry.value.includes(`?${wanted}&`));
-  if (index !== undefined && option) {
-    choice.value = option.value;
-    chosen = true;
-    start();
-    section.scrollIntoView();
+  if (index !== undefined) {
+    wanted = new URLSearchParams({ step, index }).toString();
+    if (choose()) {
+      start();
+      section.scrollIntoView();
+    }
   }
 });
 

@@ -8,7 +8,6 @@ from urllib.parse import urlencode
 
 from flask import Response
 
-from k8s_manager.errors import JobGone, NoSuchLog
 from k8s_manager.job_logs import JobLogs, Part, Selection
 from k8s_manager.log_reader import LogReader
 from k8s_manager.records import FINAL, Job
@@ -31,9 +30,12 @@ class Log:
 
 def show(service: Service, job: Job, document: dict[str, Any]) -> Response:
     """Answer with the page of a job, whose whole record is given."""
-    found = attempt_views.for_page(service, job)
+    logs = None
+    if not job.removed:
+        logs = JobLogs.of(service.store, service.workspace, job, Selection())
+    found = attempt_views.for_page(service, job, logs)
     every = found.pop("every")
-    shown, tail = _logs(service, job, every)
+    shown, tail = _logs(job, logs, every)
     return pages.page(
         "job.html",
         document=document,
@@ -56,23 +58,17 @@ def _has_results(job: Job) -> bool:
     return job.status == "successful" and job.why_files_are_gone is None
 
 
-def _logs(service: Service, job: Job, attempts: list[dict[str, Any]]) -> tuple[list[Log], str]:
+def _logs(job: Job, logs: JobLogs | None, attempts: list[dict[str, Any]]) -> tuple[list[Log], str]:
     """Return the logs that can be chosen, the one with the newest words first, and its end."""
-    if job.removed or job.logs_expired:
+    if logs is None or job.logs_expired:
         return [], ""
-    parts: list[tuple[Part, JobLogs]] = []
+    parts: list[Part] = []
     for attempt in attempts[-MOST_LOGS:]:
-        wanted = Selection(attempt["step"], attempt.get("index"), attempt["attempt"])
-        try:
-            logs = JobLogs.of(service.store, service.workspace, job, wanted)
-            parts += [(part, logs) for part in logs.parts(wanted)]
-        except (JobGone, NoSuchLog):  # its folder was removed meanwhile
-            continue
+        parts += logs.parts(Selection(attempt["step"], attempt.get("index"), attempt["attempt"]))
     if not parts:
         return [], ""
-    parts.sort(key=lambda entry: entry[0].modified_ns, reverse=True)
-    newest, logs = parts[0]
-    return [_log(job, part) for part, _ in parts], _tail(logs, newest)
+    parts.sort(key=lambda part: part.modified_ns, reverse=True)
+    return [_log(job, part) for part in parts], _tail(logs, parts[0])
 
 
 def _log(job: Job, part: Part) -> Log:

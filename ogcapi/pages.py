@@ -90,14 +90,19 @@ def kept(template: str, key: Hashable, make: Callable[[], dict[str, Any]]) -> Ma
     with _KEPT_LOCK:
         found = _KEPT.get(whole)
     if found is None:
-        context = {"base": _root(), "language": negotiation.language(), **make()}
-        # The template escaped what it was given.
-        found = Markup(_environment().get_template(template).render(context))  # noqa: S704
+        found = part(template, **make())
         with _KEPT_LOCK:
             if len(_KEPT) >= MOST_KEPT:  # older keys are of releases and processes that were
                 _KEPT.clear()
             _KEPT[whole] = found
     return found
+
+
+def part(template: str, **context: Any) -> Markup:
+    """Render a part of a page."""
+    known = {"base": _root(), "language": negotiation.language()}
+    text = _environment().get_template(template).render(known | context)
+    return Markup(text)  # noqa: S704  the template escaped what it was given
 
 
 def problem_page(problem: Problem) -> Response:

@@ -63,20 +63,37 @@ def show(
     """
     language = negotiation.language()
     fields = fields_of(process, language)
-    document = dict(request or {"inputs": {}})
+    sent = dict(request or {"inputs": {}})
+    complaints = Complaints.of(violations, fields)
+    document = description.describe(process, language=language)
+    hosts = service.settings.input_hosts
+
+    def asked() -> dict[str, Any]:
+        return {
+            "document": document,
+            "fields": fields,
+            "groups": alternatives(process),
+            "form": shown(fields, sent) if form is None else form,
+            "complaints": complaints,
+            "hosts": hosts,
+        }
+
+    untouched = form is None and request is None
     return pages.page(
         "process.html",
         status,
         path=f"/processes/{process.id}",
-        document=description.describe(process, language=language),
+        document=document,
         fields=fields,
-        groups=alternatives(process),
-        form=shown(fields, document) if form is None else form,
-        complaints=Complaints.of(violations, fields),
+        complaints=complaints,
+        asked=(
+            pages.kept("form.html", (process.digest, hosts), asked)
+            if untouched
+            else pages.part("form.html", **asked())
+        ),
         examples=examples.examples_of(service, process),
         schemas=pages.kept("input_schemas.html", process.digest, lambda: {"fields": fields}),
-        hosts=service.settings.input_hosts,
-        **samples(service, process, document),
+        **samples(service, process, sent),
     )
 
 

@@ -10,18 +10,13 @@ from __future__ import annotations
 import functools
 import gettext as catalogues
 import io
-from datetime import datetime
 from importlib import resources
 
-from babel.dates import format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
 from ogcapi import negotiation
-
-TIMES = {"en": "yyyy-MM-dd HH:mm:ss", "de": "dd.MM.yyyy HH:mm:ss"}
-"""How moments are written (Unicode TR 35)."""
 
 
 def gettext(message: str) -> str:
@@ -69,7 +64,6 @@ def number(value: float) -> str:
 
 def moment(time: str) -> str:
     """Return an ISO-8601 time in UTC as it is written in the language of the page; "" for ""."""
-    if not time:
-        return ""
-    language = negotiation.language()
-    return str(format_datetime(datetime.fromisoformat(time), TIMES[language], locale=language))
+    if not time or negotiation.language() != "de":
+        return time[:19].replace("T", " ")
+    return f"{time[8:10]}.{time[5:7]}.{time[:4]} {time[11:19]}"

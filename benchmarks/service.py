@@ -7,7 +7,8 @@ A server of its own, as `cdi serve` starts it, on an empty home that first gets 
 sample `rural`). Printed are medians, with the worst of the tries beside them:
 
 - start: from the command to the first answer;
-- GET of the lists and of pages (HTML), over one kept connection;
+- GET of the lists and of pages (HTML), over one kept connection; for a page also the CPU time that
+  all processes of the server took, which other work on the machine does not lengthen;
 - from sending an execute request for the chain to the birth of its first stage's process.
 """
 
@@ -73,7 +74,7 @@ def main() -> int:
             with _serving(environment) as (_, _, seconds):
                 starts.append(seconds)
         with _serving(environment) as (process, client, seconds):
-            pages = _pages(client, options.requests)
+            pages = _pages(process, client, options.requests)
             if not options.pages:
                 _row(table, "server start to first answer", [*starts, seconds], "3 s", 1, "s")
                 for path in LISTS:
@@ -81,19 +82,37 @@ def main() -> int:
                     _row(table, f"GET {path}", taken, "20 ms", 1000, "ms")
                 births = [_execute(process, client) for _ in range(options.times)]
                 _row(table, "POST to first stage's process", births, "0.5 s", 1, "s")
-        for path, taken in pages.items():
-            _row(table, f"page {path}", taken, "15 ms", 1000, "ms")
+        for path, (taken, cpu) in pages.items():
+            _row(table, f"page {path} (CPU {1000 * cpu:.1f} ms)", taken, "15 ms", 1000, "ms")
         OUT.print(table)
     return 0
 
 
-def _pages(client: httpx.Client, requests: int) -> dict[str, list[float]]:
-    """Return the seconds that pages take, by path; those of the sample's job and collection too."""
+def _pages(
+    server: subprocess.Popen[bytes], client: httpx.Client, requests: int
+) -> dict[str, tuple[list[float], float]]:
+    """Return by path the seconds that each request takes, and the mean CPU seconds of the server.
+
+    The sample's job and one of its collections are among the pages.
+    """
     job = client.get("/jobs").json()["jobs"][0]["jobID"]
     collections = [entry["id"] for entry in client.get("/collections").json()["collections"]]
     objects = next(name for name in collections if name.endswith("-objects"))
     paths = [path.format(job=job, objects=objects) for path in PAGES]
-    return {path: _gets(client, path, requests, HTML) for path in paths}
+    found = {}
+    for path in paths:
+        _get(client, path, HTML)  # warms up
+        before = _cpu(server)
+        taken = _gets(client, path, requests, HTML)
+        found[path] = (taken, (_cpu(server) - before) / (requests + 1))
+    return found
+
+
+def _cpu(server: subprocess.Popen[bytes]) -> float:
+    """Return the CPU seconds that a server and what it started have taken until now."""
+    root = psutil.Process(server.pid)
+    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+    return sum(entry.user + entry.system for entry in times)
 
 
 def _gets(

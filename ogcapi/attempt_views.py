@@ -15,7 +15,7 @@ from ogcapi.log_views import selection
 from ogcapi.service import Service
 
 BLUEPRINT = Blueprint("attempts", __name__)
-MOST_ON_PAGE = 200  # attempts; the document has them all
+MOST_ON_PAGE = 50  # attempts; the document has them all
 # member of the document -> member of attempt.json
 MEMBERS = {
     "exitCode": "exit_code",

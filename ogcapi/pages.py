@@ -182,11 +182,18 @@ def _environment() -> Environment:
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     environment.filters["data"] = _data
     environment.filters["columns"] = _columns
-    environment.filters["moment"] = translation.moment
+    environment.filters["when"] = _when
     environment.filters["number"] = translation.number
     environment.filters["said"] = phrases.said
     environment.globals["word"] = phrases.word
     return environment
+
+
+def _when(time: str) -> Markup:
+    """Return an ISO-8601 time for people and programs; nothing for ""."""
+    if not time:
+        return Markup("")
+    return Markup('<time datetime="{}">{}</time>').format(time, translation.moment(time))
 
 
 def _columns(properties: dict[str, Any]) -> list[str]:

@@ -39,6 +39,7 @@ SERVICE_NEEDS = [
     # the service; 0.21 is the newest for Python 3.11
     "pygeoapi>=0.21,<0.25",
     "Flask>=3.0,<4",
+    "babel>=2.14,<3",
     "gunicorn>=23,<28",
     "jsonschema>=4.21,<5",
     "httpcore>=1.0.5,<2",
@@ -71,7 +72,7 @@ setup(
     package_data={
         "processes": ["*/process.cwl", "*.yml", "ingest/*.yml", "publish/templates/*"],
         "k8s_manager": ["migrations/*.mako"],
-        "ogcapi": ["templates/**/*", "static/**/*", "locale/**/*.mo"],
+        "ogcapi": ["templates/**/*", "static/**/*", "locale/**/*.po"],
     },
     entry_points={"console_scripts": ["cdi=ogcapi.cli:main"]},
     install_requires=STAGE_NEEDS + SERVICE_NEEDS,
@@ -93,6 +94,7 @@ setup(
             "laspy[lazrs]>=2.5",
             "mypy>=1.11",
             "pandas-stubs>=2.2",
+            "playwright>=1.49",
             "psutil>=6",
             "pytest>=8",
             "pytest-timeout>=2.3",

@@ -154,6 +154,17 @@ class Store:
             for row in rows
         ]
 
+    def committed(self, job_id: str, step: str) -> dict[int, dict[str, Any]]:
+        """Return the outputs of a step's committed attempts, by index.
+
+        Raises:
+            StoreError: The database cannot be used now.
+        """
+        table = schema.commits.c
+        query = select(table.idx, table.outputs).where(table.job_id == job_id, table.step == step)
+        with self.database.read() as connection:
+            return {row.idx: row.outputs for row in connection.execute(query)}
+
     def request_dismiss(self, job_id: str) -> Job:
         """Record that the job shall stop; nothing changes for one that has ended.
 

@@ -59,12 +59,17 @@ ACCESS: Mapping[str, Role | None] = {
     "logs.job_logs": Role.RUNNER,
     "attempts.job_attempts": Role.RUNNER,
     "retry.retry_job": Role.RUNNER,
+    "forms.form": Role.VIEWER,
+    "forms.preview": Role.VIEWER,
+    "forms.execute": Role.RUNNER,
+    "forms.filter_jobs": Role.RUNNER,
+    "forms.dismiss": Role.RUNNER,
 }
 
 LISTS = {"jobs.job_list"}
 """Routes that list jobs: everybody sees their own there, administrators all."""
 
-RELEASING = {"processes.execution", "retry.retry_job"}
+RELEASING = {"processes.execution", "forms.execute", "retry.retry_job"}
 """Routes that start jobs; for one that makes a release they ask `require_for_release`."""
 TO_RELEASE = Role.PUBLISHER
 

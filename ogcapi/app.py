@@ -17,6 +17,7 @@ from ogcapi import (
     collection_views,
     compat,
     forgery,
+    form_views,
     job_views,
     log_views,
     monitoring_views,
@@ -44,7 +45,7 @@ ALLOWED = (
 COMPRESSIBLE = ("application/json", "text/", "application/geo+json", "application/problem+json")
 VIEWS = (
     *(site_views, process_views, job_views, log_views, attempt_views, collection_views),
-    *(retry_views, release_files, monitoring_views, sign_in_views),
+    *(retry_views, release_files, monitoring_views, sign_in_views, form_views),
 )
 
 
@@ -53,6 +54,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.load()
     app = Flask(__name__, static_folder="static", static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
+    # A text area may hold what a body may hold: an inventory as GeoJSON has megabytes.
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.body_limit_bytes
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.body_limit_bytes  # a text area may hold as much
     app.url_map.strict_slashes = False
     compat.install()
@@ -113,6 +116,8 @@ def _finish(response: Response) -> Response:
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     for name in ("Accept", "Accept-Language", "Accept-Encoding"):
         response.vary.add(name)
+    if negotiation.kept_language_counts():
+        response.vary.add("Cookie")
     if response.is_streamed or response.direct_passthrough:
         return response
     if request.method in ("GET", "HEAD") and response.status_code == 200:

@@ -13,7 +13,7 @@ from werkzeug.http import parse_list_header
 from k8s_manager import description
 from k8s_manager.cwl import Process
 from k8s_manager.records import FINAL, Job, NewJob
-from ogcapi import negotiation, pages, request_body, results
+from ogcapi import negotiation, pages, process_page, request_body, results
 from ogcapi.access import accepted
 from ogcapi.documents import here, link, reply, status_document
 from ogcapi.problems import Problem
@@ -48,7 +48,8 @@ def process_list() -> Response:
         links.append(link(target, "prev", negotiation.JSON, "Previous page"))
     document = {"processes": [_summary(process) for process in chosen], "links": links}
     if media == negotiation.HTML:
-        return pages.page("processes.html", document=document)
+        titles = process_page.titles(service)
+        return pages.page("processes.html", document=document, titles=titles)
     return reply(document)
 
 
@@ -61,7 +62,7 @@ def process_description(process_id: str) -> Response:
     document = description.describe(process)
     document["links"] = _links(process)
     if media == negotiation.HTML:
-        return pages.page("process.html", document=document, example=_example(process))
+        return process_page.show(_service(), process)
     return reply(document)
 
 
@@ -168,15 +169,3 @@ def _links(process: Process) -> list[dict[str, str]]:
             "Jobs of this process",
         ),
     ]
-
-
-def _example(process: Process) -> dict[str, Any]:
-    """Build an execute request from required inputs and defaults, for the process page."""
-    document = description.describe(process)
-    chosen = {}
-    for name, entry in document["inputs"].items():
-        if "default" in entry["schema"]:
-            chosen[name] = entry["schema"]["default"]
-        elif entry.get("minOccurs", 1):
-            chosen[name] = f"<{entry.get('title', name)}>"
-    return {"inputs": chosen}

@@ -84,9 +84,13 @@ def api_definition() -> Response:
     """Return the API definition."""
     negotiation.known_parameters()
     media = negotiation.representation()
-    document = openapi.document(_service())
+    service = _service()
+    document = openapi.document(service)
     if media == negotiation.HTML:
-        return pages.page("openapi.html", document=document)
+        operations = pages.kept(
+            "operations.html", service.published().generation, lambda: {"document": document}
+        )
+        return pages.page("openapi.html", document=document, operations=operations)
     return reply(document, media=OPENAPI)
 
 

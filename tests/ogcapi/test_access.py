@@ -134,8 +134,11 @@ def ask(
         parts["collection_id"] = "height"
     path = re.sub(r"<(?:path:)?(\w+)>", lambda found: parts[found[1]], rule)
     options: dict[str, Any] = {"headers": asking.bearer(role)}
+    body = RELEASE if parts["process_id"] == "release" else GREET
+    if method == "POST" and path.endswith("/form"):
+        options["data"] = {f"in.{name}": value for name, value in body["inputs"].items()}
     if path.endswith("/execution"):
-        options["json"] = RELEASE if parts["process_id"] == "release" else GREET
+        options["json"] = body
         options["headers"]["Prefer"] = "respond-async"
     if method == "POST" and path == "/sign-in":
         options["data"] = {"token": asking.tokens[role or Role.VIEWER]}

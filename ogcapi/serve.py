@@ -132,8 +132,6 @@ def _who_may(settings: Settings) -> str:
 def _web(settings: Settings) -> None:
     from gunicorn.app.base import BaseApplication
 
-    from ogcapi import protocol_errors
-
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     options = {
         "bind": f"{host}:{settings.port}",
@@ -144,7 +142,6 @@ def _web(settings: Settings) -> None:
         "graceful_timeout": 5,
         "keepalive": 5,
         "loglevel": "warning",
-        "limit_request_line": protocol_errors.MOST_LINE,
         # Imported once, not by each worker: the server answers sooner. Nothing is opened by it.
         "preload_app": True,
         "control_socket_disable": True,
@@ -160,7 +157,6 @@ def _web(settings: Settings) -> None:
 
             return create_app(settings)
 
-    protocol_errors.install()
     Application().run()
 
 

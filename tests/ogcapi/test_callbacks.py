@@ -68,7 +68,7 @@ def test_the_conformance_class_is_claimed(server: Server) -> None:
     assert CALLBACK in server.get("/conformance").json()["conformsTo"]
 
 
-def test_success_is_told_with_the_results(server: Server, subscriber: Loopback) -> None:
+def test_req_callback_job_callback(server: Server, subscriber: Loopback) -> None:
     job = accepted(server, {"name": "Ada", "pause": 1}, uris(subscriber))
     entry = told(server, job, "success")
     assert (entry["tries"], entry["status"]) == (1, 200)

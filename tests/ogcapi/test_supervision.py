@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -32,9 +33,9 @@ def config(tmp_path: Path) -> Path:
 def children(server: Server) -> dict[str, psutil.Process]:
     found = {}
     for child in psutil.Process(server.process.pid).children():
-        if child.status() == psutil.STATUS_ZOMBIE:
-            continue
-        found[child.name()] = child
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end between two looks
+            if child.status() != psutil.STATUS_ZOMBIE:
+                found[child.name()] = child
     return found
 
 

@@ -19,6 +19,7 @@ PATHS = [
     "/processes/survey",
     "/processes/orchard-monitoring/form?example=0",
     "/jobs",
+    "/sign-in",
     "/jobs?status=failed&processID=greet",
     "/jobs/{released}",
     "/jobs/{failed}",

@@ -14,7 +14,7 @@ LOCK = requirements/py$(shell $(PYTHON) -c 'import sys; print("313" if sys.versi
 STAMP := $(VENV)/.installed
 ASSETS := ogcapi/static/vendor/.installed
 
-.PHONY: setup run test test-browser test-schemathesis test-cluster test-image test-faults images check format lock landscape messages bench bench-cluster clean
+.PHONY: setup run test test-browser test-schemathesis test-cluster test-image test-faults images check format lock landscape messages bench bench-http bench-cluster clean
 
 setup: $(STAMP) $(ASSETS) ## virtual environment, dependencies, front-end files
 
@@ -81,6 +81,9 @@ messages: setup ## collect the texts of pages into the catalogues of their trans
 bench: setup ## timings: the chain on the synthetic test bench, and the service
 	$(BIN)/python benchmarks/stages.py --size $(BENCH_SIZE) --without-peer
 	$(BIN)/python benchmarks/service.py
+
+bench-http: setup ## timings: the API, with stock pygeoapi beside it
+	$(BIN)/python benchmarks/http_api.py
 
 bench-cluster: setup ## timings: a job in a cluster, raw Jobs beside it (KUBECONFIG, CDI_STAGE_IMAGE)
 	$(BIN)/python benchmarks/cluster.py

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, insert, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, insert, or_, select, update
 
 from k8s_manager import records, schema
 from k8s_manager.database import Database
@@ -30,6 +30,7 @@ EVENT_OF = {
 _MEMBERS = {"successUri": SUCCESS, "inProgressUri": IN_PROGRESS, "failedUri": FAILED}
 _table = schema.callbacks
 _callbacks = schema.callbacks.c
+_OF_JOB = select(_table).where(_callbacks.job_id == bindparam("of")).order_by(_callbacks.event)
 _jobs = schema.jobs.c
 
 
@@ -96,9 +97,8 @@ def callbacks_of(database: Database, job_id: str) -> list[Callback]:
     Raises:
         StoreError: The database cannot be used now.
     """
-    query = select(_table).where(_callbacks.job_id == job_id).order_by(_callbacks.event)
     with database.read() as connection:
-        rows = connection.execute(query).all()
+        rows = connection.execute(_OF_JOB, {"of": job_id}).all()
     return [
         Callback(
             event=row.event,

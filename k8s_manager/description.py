@@ -28,31 +28,35 @@ _PRIMITIVES = {
 }
 
 
-def describe(
-    process: Process, *, sync_limit_s: float = 60.0, language: str = "en"
-) -> dict[str, Any]:
-    """Return the description of a process, without links.
+def summarise(process: Process, *, language: str = "en") -> dict[str, Any]:
+    """Return the summary of a process: its description without inputs, outputs and links.
 
     Args:
         process: The process.
-        sync_limit_s: Longest time limit, in seconds, of a process that may run synchronously.
-        language: Language of titles, where the process has them in it.
+        language: Language of the title, where the process has one in it.
     """
-    options = ["async-execute", "dismiss"]
-    if allows_sync(process, sync_limit_s):
-        options.insert(0, "sync-execute")
     summary: dict[str, Any] = {
         "id": process.id,
         "version": process.version,
         "title": process.titles.get(language, process.title),
         "description": process.description,
-        "jobControlOptions": options,
+        "jobControlOptions": job_control_options(process),
         "outputTransmission": ["value", "reference"],
     }
     if process.keywords:
         summary["keywords"] = list(process.keywords)
+    return summary
+
+
+def describe(process: Process, *, language: str = "en") -> dict[str, Any]:
+    """Return the description of a process, without links.
+
+    Args:
+        process: The process.
+        language: Language of titles, where the process has them in it.
+    """
     return {
-        **summary,
+        **summarise(process, language=language),
         "inputs": {
             declared.id: _describe_input(declared, language)
             for declared in process.inputs.values()
@@ -62,6 +66,12 @@ def describe(
             output.id: _describe_output(output, language) for output in process.outputs.values()
         },
     }
+
+
+def job_control_options(process: Process) -> list[str]:
+    """Return how the process may be executed, in the standard's words."""
+    synchronous = ["sync-execute"] if allows_sync(process) else []
+    return [*synchronous, "async-execute", "dismiss"]
 
 
 def allows_sync(process: Process, limit_s: float = 60.0) -> bool:

@@ -73,7 +73,7 @@ def execution(process_id: str) -> Response:
     service = _service()
     process = service.registry.get(process_id)
     executed, new = accepted(service, process, request_body.read(EXPECTED))
-    options = description.describe(executed)["jobControlOptions"]
+    options = description.job_control_options(executed)
     asynchronous, wait_s, applied = _preference(options, service.settings.sync_limit_s)
     if asynchronous:
         job = service.store.create_job(new)
@@ -149,11 +149,7 @@ def _with_preference(answer: Response, applied: str | None) -> Response:
 
 
 def _summary(process: Process) -> dict[str, Any]:
-    document = description.describe(process)
-    keep = ("id", "version", "title", "description", "keywords", "jobControlOptions")
-    summary = {name: document[name] for name in (*keep, "outputTransmission") if name in document}
-    summary["links"] = _links(process)[:2]
-    return summary
+    return {**description.summarise(process), "links": _links(process)[:2]}
 
 
 def _links(process: Process) -> list[dict[str, str]]:

@@ -49,10 +49,11 @@ def document_of(service: Service, job: Job) -> dict[str, Any]:
     """Return the status document of one job, with its retries, callbacks and what it took over."""
     document = status_document(job)
     database = service.store.database
-    document["links"] += [
-        link(f"/jobs/{newer}", NEWER, negotiation.JSON, "The job that tries this one again")
-        for newer in retries_of(database, job.id)
-    ]
+    if _ended_badly(job):  # others cannot have been tried again
+        document["links"] += [
+            link(f"/jobs/{newer}", NEWER, negotiation.JSON, "The job that tries this one again")
+            for newer in retries_of(database, job.id)
+        ]
     if callbacks := callbacks_of(database, job.id):
         document["callbacks"] = [shown(callback) for callback in callbacks]
     if job.retry_of is not None:
@@ -62,8 +63,11 @@ def document_of(service: Service, job: Job) -> dict[str, Any]:
 
 def can_be_retried(job: Job) -> bool:
     """Tell whether a page should offer to try a job again."""
-    ended_badly = job.outcome in (records.FAILED, records.DISMISSED)
-    return ended_badly and job.why_files_are_gone is None
+    return _ended_badly(job) and job.why_files_are_gone is None
+
+
+def _ended_badly(job: Job) -> bool:
+    return job.outcome in (records.FAILED, records.DISMISSED)
 
 
 def _reused(step: ReusedStep) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from http_servers import Peer
 JSON = {"Accept": "application/json"}
 HTML = {"Accept": "text/html"}
 FINAL = ("successful", "failed", "dismissed")
-POLL_S = 0.1
+POLL_S = 0.5
 
 
 def timed(

@@ -154,8 +154,13 @@ class Delivery:
             return
         try:
             body = self._message(item.event, job)
-        except CdiError as error:
-            self._write(item, open=False, error=str(error))
+        except StoreError:
+            raise  # it can be made later
+        except Exception as error:
+            if not isinstance(error, CdiError):
+                log.exception("job %s: callback %s: a fault of the program", item.job, item.event)
+            reason = str(error) if isinstance(error, CdiError) else "the message cannot be made"
+            self._write(item, open=False, error=reason)
             controller_metrics.called_back(item.event, "given-up")
             return
         outcome = post(

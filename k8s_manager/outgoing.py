@@ -36,6 +36,8 @@ LONGEST = 2000
 """Characters that an address may have."""
 NOBODY = "no address: this server asks no other hosts"
 _PORTS = {"https": 443, "http": 80}
+WRITE_BYTES = 65_536
+"""What is sent at once; the time limit is looked at before each."""
 _HEADERS: dict[str | bytes, str | bytes] = {
     "User-Agent": "cdi",
     "Accept": "*/*",
@@ -133,7 +135,7 @@ class Guard:
             scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path
         )
         backend = _CheckedBackend(self, time.monotonic() + limit_s)
-        sent = dict(_HEADERS)
+        sent = {**_HEADERS, "Host": url.netloc.decode("ascii")}
         sent.update(headers or {})
         waits = dict.fromkeys(("connect", "read", "write", "pool"), wait_s)
         with (
@@ -215,7 +217,9 @@ class _TimedStream(httpcore.NetworkStream):
         return self._inner.read(max_bytes, _left(self._until, timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._inner.write(buffer, _left(self._until, timeout, httpcore.WriteTimeout))
+        for start in range(0, len(buffer), WRITE_BYTES):
+            left = _left(self._until, timeout, httpcore.WriteTimeout)
+            self._inner.write(buffer[start : start + WRITE_BYTES], left)
 
     def close(self) -> None:
         self._inner.close()

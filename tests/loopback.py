@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import ssl
 import threading
 import time
@@ -150,7 +151,10 @@ def loopback(
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class HTTPServer(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if host == "::1" else socket.AF_INET
+
+    server = HTTPServer(("::1" if host == "::1" else "127.0.0.1", 0), Handler)
     server.daemon_threads = False
     state.port = server.server_port
     if certificate is not None:

@@ -105,6 +105,28 @@ def test_success_is_told_once_and_the_failure_never(
     assert (failed.tries, failed.delivered) == (0, None)
 
 
+def test_a_message_that_cannot_be_made_holds_up_no_other(
+    here: Installation, subscriber: Loopback
+) -> None:
+    uri = f"{subscriber.url}/status/200"
+    bad = {submit(here, uri).id for _ in range(5)}
+
+    def some(event: str, job: Job) -> bytes:
+        if job.id in bad:
+            raise ValueError("a result that no document can hold")
+        return message(event, job)
+
+    good = submit(here, uri)
+    at_work = Controller(here.settings, here.store, LocalBackend(here.settings), some)
+    try:
+        drive(at_work, settled(here, good), seconds=30)
+    finally:
+        at_work.dispose()
+    assert told(here, good).delivered is not None
+    assert [json.loads(item.body)["job"] for item in subscriber.received] == [good.id]
+    assert {told(here, here.store.job(id_)).error for id_ in bad} == {"the message cannot be made"}
+
+
 @pytest.mark.parametrize("end", ["failed", "dismissed"])
 def test_failure_and_dismissal_are_told_to_the_same_address(
     here: Installation, subscriber: Loopback, end: str

@@ -146,6 +146,14 @@ def test_a_host_is_looked_up_once_and_connected_where_it_was_checked(
     assert other.received[0].host == f"localhost:{other.port}"
 
 
+def test_the_host_is_told_as_addresses_write_it() -> None:
+    with loopback(host="::1") as server:
+        address = f"http://[::1]:{server.port}/status/200"
+        guard = Guard(("[::1]",), ("[::1]",), ("[::1]",))
+        assert asked(guard, address)[0] == 200
+        assert server.received[0].host == f"[::1]:{server.port}"
+
+
 def test_tls_checks_the_name_and_not_the_address(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,7 +56,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     # A text area may hold what a body may hold: an inventory as GeoJSON has megabytes.
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.body_limit_bytes
-    app.config["MAX_FORM_MEMORY_SIZE"] = settings.body_limit_bytes  # a text area may hold as much
     app.url_map.strict_slashes = False
     compat.install()
     bad_http.install()
@@ -65,6 +64,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(module.BLUEPRINT)
     access.check_routes(app.url_map)
     app.before_request(_refuse_nul)
+    app.before_request(_refuse_other_names)
     app.before_request(_answer_preflight)
     app.before_request(access.gate)
     app.register_error_handler(Exception, _failed)
@@ -81,6 +81,10 @@ def _refuse_nul() -> None:
         raise problems.Problem(
             400, "Invalid query parameter", "No parameter holds a NUL character (%00)."
         )
+
+
+def _refuse_other_names() -> None:
+    forgery.refuse_other_names(request)
 
 
 def _answer_preflight() -> Response | None:

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -33,9 +33,11 @@ def response(
         ResultNotReady, JobGone, Problem: There are no results; a failed job gives its own error.
     """
     values = _chosen(job, only or job.request.get("outputs"))
+    room = _Room(service.settings.inline_limit_bytes)
     if document or job.request.get("response", "document") == "document":
-        return reply({name: _member(service, job, name, value) for name, value in values.items()})
-    return _raw(service, job, values)
+        members = {name: _member(service, job, name, item, room) for name, item in values.items()}
+        return reply(members)
+    return _raw(service, job, values, room)
 
 
 def links(service: Service, job: Job, only: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -101,15 +103,32 @@ def _values(job: Job) -> dict[str, Any]:
     return job.results or {}
 
 
-def _member(service: Service, job: Job, name: str, value: Any) -> Any:
+class _Room:
+    """What files may still take inside one answer; what does not fit is linked."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def takes(self, value: Mapping[str, Any]) -> bool:
+        """Tell whether a file fits, which then takes its room."""
+        size = int(value.get("size") or 0)
+        if value["class"] != "File" or size > self._left:
+            return False
+        self._left -= size
+        return True
+
+
+def _member(service: Service, job: Job, name: str, value: Any, room: _Room) -> Any:
     """Return one member of the results document: an inline value or a link."""
     asked = (job.request.get("outputs") or {}).get(name) or {}
     mode = asked.get("transmissionMode")
     if isinstance(value, list) and any(_is_file(item) for item in value):
         places = enumerate(value)
-        return {"value": [_file(service, job, name, item, mode, index) for index, item in places]}
+        return {
+            "value": [_file(service, job, name, item, mode, room, index) for index, item in places]
+        }
     if _is_file(value):
-        return _file(service, job, name, value, mode)
+        return _file(service, job, name, value, mode, room)
     if mode == "reference":
         return _reference(service, job, name, value)
     if box := bbox_document(value):
@@ -118,35 +137,38 @@ def _member(service: Service, job: Job, name: str, value: Any) -> Any:
 
 
 def _file(
-    service: Service, job: Job, name: str, value: Any, mode: str | None, index: int | None = None
+    service: Service,
+    job: Job,
+    name: str,
+    value: Any,
+    mode: str | None,
+    room: _Room,
+    index: int | None = None,
 ) -> dict[str, Any]:
     """Return a file as it was asked for; a link where nothing was said, as files may be large."""
-    if mode == "value" and _may_stand_inside(service, value):
-        inline: dict[str, Any] = _inline(
-            service.workspace.path(value["location"]), value["basename"]
-        )
-        return inline
+    if mode == "value" and room.takes(value):
+        try:
+            return _inline(service.workspace.path(value["location"]), value["basename"])
+        except (ValueError, RecursionError):
+            pass  # not what its name says, such as JSON with NaN: it is linked, as it is
     return _reference(service, job, name, value, index)
 
 
-def _may_stand_inside(service: Service, value: Any) -> bool:
-    """Tell whether a file is small enough to stand inside an answer; a larger one is linked."""
-    limit = service.settings.inline_limit_bytes
-    return value["class"] == "File" and int(value.get("size") or 0) <= limit
-
-
-def _inline(place: Path, name: str) -> Any:
+def _inline(place: Path, name: str) -> dict[str, Any]:
+    """Return what a file holds; raises ValueError or RecursionError where JSON cannot hold that."""
     _check_there(place, name)
     media = media_type(name)
     if media in (JSON, "application/geo+json"):
-        return {"value": json.loads(place.read_text(encoding="utf-8")), "mediaType": media}
+        content = json.loads(place.read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        return {"value": content, "mediaType": media}
     if media.startswith("text/"):
         return {"value": place.read_text(encoding="utf-8"), "mediaType": media}
     text = base64.b64encode(place.read_bytes()).decode("ascii")
     return {"value": text, "mediaType": media, "encoding": "base64"}
 
 
-def _raw(service: Service, job: Job, values: dict[str, Any]) -> Response:
+def _raw(service: Service, job: Job, values: dict[str, Any], room: _Room) -> Response:
     """Answer raw: the one value, links if all go by reference, else multipart/related."""
     asked = job.request.get("outputs") or {}
     referenced = {
@@ -164,7 +186,7 @@ def _raw(service: Service, job: Job, values: dict[str, Any]) -> Response:
     referenced |= {
         name
         for name, value in values.items()
-        if _is_file(value) and not _may_stand_inside(service, value)
+        if name not in referenced and _is_file(value) and not room.takes(value)
     }
     boundary = uuid.uuid4().hex
     body = b""

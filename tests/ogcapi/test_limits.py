@@ -85,6 +85,40 @@ def test_a_large_result_is_linked_where_its_value_was_asked_for(
     assert client.get(path, buffered=True).text == "Hello Ada\n" * 5
 
 
+def test_results_that_fit_one_by_one_but_not_together_are_linked(
+    settings: Settings, client: FlaskClient
+) -> None:
+    job = execute(client, inputs={"name": "Ada", "times": 2}, outputs=BOTH).json["jobID"]
+    carry_out(settings, job)
+    document = client.get(f"/jobs/{job}/results?f=json").json
+    assert document["greeting"]["value"] == "Hello Ada\n" * 2
+    assert document["record"]["href"].endswith(f"/jobs/{job}/results/record/greeting.json")
+
+
+@pytest.mark.parametrize("content", [b'{"a": NaN}', b"1e999", b'"\\ud800"', b"\xe4", b"[" * 40])
+def test_a_result_that_no_document_can_hold_is_linked(
+    settings: Settings, client: FlaskClient, content: bytes
+) -> None:
+    outputs = {"record": {"transmissionMode": "value"}}
+    job = execute(client, outputs=outputs).json["jobID"]
+    carry_out(settings, job)
+    service = client.application.extensions["cdi"]
+    results = service.store.job(job).results
+    service.workspace.path(results["record"]["location"]).write_bytes(content)
+    answer = client.get(f"/jobs/{job}/results?f=json")
+    assert answer.status_code == 200
+    assert answer.json["record"]["href"].endswith("/greeting.json")
+
+
+def test_who_gave_this_machine_another_name_gets_nothing(client: FlaskClient) -> None:
+    for name in ("evil.example", "evil.example:5000", "localhost.evil.example", "[::2]", "["):
+        answer = client.get("/jobs", headers={"Host": name})
+        assert answer.status_code == 403, name
+        assert "CDI_PUBLIC_URL" in answer.json["detail"]
+    for name in ("localhost", "127.0.0.1:5000", "[::1]:5000", "cdi.localhost"):
+        assert client.get("/jobs", headers={"Host": name}).status_code == 200, name
+
+
 def test_a_large_result_is_linked_among_raw_ones(settings: Settings, client: FlaskClient) -> None:
     inputs = {"name": "Ada", "times": 5}
     job = execute(client, inputs=inputs, outputs=BOTH, response="raw").json["jobID"]

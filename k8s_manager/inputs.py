@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from k8s_manager.bbox import bbox_problems, bbox_value
@@ -33,7 +33,7 @@ from k8s_manager.schema_check import violations
 from k8s_manager.settings import Settings
 
 _MEMBERS = ("inputs", "outputs", "response", "subscriber", "mode")
-_MOST = 100
+MOST_VIOLATIONS = 100
 """Violations that are reported; more tell a client nothing new."""
 _DEEPEST = 64
 """Levels of nesting; a GeoJSON MultiPolygon in a FeatureCollection has nine."""
@@ -86,7 +86,7 @@ def accept(
                 found += _named(declared.id, problems)
                 if value is not None:
                     values[declared.id] = value
-        found += conditions(process, given)
+        found += islice(conditions(process, given), MOST_VIOLATIONS)
     else:
         found.append(Violation("", "/inputs", "an object", describe_value(given)))
     outputs, wrong = check_outputs(process, body.get("outputs"))
@@ -94,7 +94,7 @@ def accept(
     found += [*wrong, *check_response(body)]
     found += check_subscriber(body.get("subscriber"), callbacks)
     if found:
-        raise InvalidInputs(found[:_MOST])
+        raise InvalidInputs(found[:MOST_VIOLATIONS])
     return AcceptedRequest(
         values, outputs, body.get("response", "document"), body.get("subscriber")
     )
@@ -192,13 +192,14 @@ def _plain(declared: Input, value: Any) -> tuple[Any, list[Problem]]:
             return None, wrong
         value = [part["value"] if is_qualified(part) else part for part in value]
     about = declared.doc or declared.label
-    problems = [*violations(input_schema(declared), value, about), *_hidden_files(value)]
+    found = islice(violations(input_schema(declared), value, about), MOST_VIOLATIONS)
+    problems = [*found, *_hidden_files(value)]
     if not problems and is_bbox(declared):
         problems = list(bbox_problems(value))
         value = bbox_value(type_, value)
     elif not problems:
         value = _integers(type_, {"value": value} if _is_text_format(type_) else value)
-    problems = problems or list(mismatches(type_, value))
+    problems = problems or list(islice(mismatches(type_, value), MOST_VIOLATIONS))
     return value, [(at + pointer, expected, got) for pointer, expected, got in problems]
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any
 
 from k8s_manager.cwl_model import Input, Output, Process
@@ -25,8 +26,8 @@ from k8s_manager.cwl_types import (
     type_name,
 )
 from k8s_manager.description import file_variants
-from k8s_manager.errors import InvalidInputs, UnknownProcess, Violation
-from k8s_manager.inputs import conditions
+from k8s_manager.errors import InvalidInputs, ProcessFileError, UnknownProcess, Violation
+from k8s_manager.inputs import MOST_VIOLATIONS, conditions
 from k8s_manager.nested_workflow import Call, open_inputs, workflow_of
 from k8s_manager.registry import Registry
 
@@ -95,8 +96,14 @@ def unfold(registry: Registry, process: Process, body: Mapping[str, Any], base_u
     reading = _Reading(registry, base_url.rstrip("/"))
     call = reading.call(process, given, "", "", 0)
     if reading.found:
-        raise InvalidInputs(reading.found)
-    compiled = workflow_of(call)
+        raise InvalidInputs(reading.found[:MOST_VIOLATIONS])
+    try:
+        compiled = workflow_of(call)
+    except ProcessFileError as error:
+        reason = str(error).rpartition(": ")[2]
+        raise InvalidInputs(
+            [Violation("", "/inputs", "processes whose inputs and outputs fit", reason)]
+        ) from error
     return Request(compiled, {**body, "inputs": reading.values}, reading.pointers, reading.inner)
 
 
@@ -118,6 +125,8 @@ class _Reading:
         prefix = f"n{self.count}-" if depth else ""
         nested = {}
         for name, value in given.items():
+            if len(self.found) >= MOST_VIOLATIONS:
+                break
             at, top = f"{place}/inputs/{name}", outer or name
             declared = process.inputs.get(name)
             if declared is not None and not declared.internal and _is_call(declared, value):
@@ -139,7 +148,7 @@ class _Reading:
             self.pointers[prefix + declared.id] = (outer, f"{place}/inputs/{declared.id}")
         self.found += [
             replace(item, input=outer, pointer=place + item.pointer)
-            for item in conditions(process, given)
+            for item in islice(conditions(process, given), MOST_VIOLATIONS)
         ]
         return call
 
@@ -241,9 +250,7 @@ def _misfit(declared: Input, output: Output) -> tuple[str, str] | None:
     """Return what the input takes and what the output gives, where that does not fit."""
     if output.many or output.pick_value is not None:
         return type_name(declared.type), f"{output.id}, which is gathered from several steps"
-    optional = isinstance(declared.type, Optional) or declared.has_default
-    sink = Optional(declared.type) if optional else declared.type
-    if not accepts(sink, output.type):
+    if not accepts(declared.type, output.type):
         return type_name(declared.type), f"{output.id}, which gives {type_name(output.type)}"
     if is_file_like(declared.type):
         wanted, given = _media_types(declared), _media_types(output)

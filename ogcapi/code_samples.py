@@ -49,13 +49,15 @@ def curl(address: str, process_id: str, request: dict[str, Any]) -> str:
 
 def python(address: str, process_id: str, request: dict[str, Any]) -> str:
     """Return a program that sends a request, waits for the job and prints its results."""
-    written = pprint.pformat(request, sort_dicts=False, width=88)
-    if len(request_text(request)) >= LONG:
+    long = len(request_text(request)) >= LONG
+    if long:
         written = f'json.loads(Path("{FILE}").read_text(encoding="utf-8"))'
+    else:
+        written = pprint.pformat(request, sort_dicts=False, width=88)
     program = PYTHON.format(
         request=written, address=address, path=f"/processes/{process_id}/execution"
     )
-    if len(request_text(request)) >= LONG:
+    if long:
         program = program.replace("import time\n", "import json\nimport time\n", 1)
         program = program.replace(
             "\nimport httpx\n", "from pathlib import Path\n\nimport httpx\n", 1

@@ -20,7 +20,9 @@ from werkzeug.datastructures import FileStorage, MultiDict
 from k8s_manager.bbox import crs_name
 from k8s_manager.description import CRS84
 from k8s_manager.errors import Violation
+from ogcapi import request_body
 from ogcapi.form_fields import Field
+from ogcapi.problems import Problem
 
 INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 NUMBER = re.compile(r"[+-]?[0-9]*[.,]?[0-9]+([eE][+-]?[0-9]+)?")
@@ -37,10 +39,21 @@ class Unreadable(Exception):  # noqa: N818  it is the value that is
 
 
 def read(
-    fields: Iterable[Field], form: Form, files: Files
+    fields: Iterable[Field], form: Form, files: Files, *, preview: bool = False
 ) -> tuple[dict[str, Any], list[Violation]]:
-    """Return the execute request that a form stands for, and what could not be read of it."""
+    """Return the execute request that a form stands for, and what could not be read of it.
+
+    Args:
+        fields: The controls.
+        form: What was typed and chosen.
+        files: What was uploaded.
+        preview: Whether an upload may be given by its name alone, for a request that is only shown.
+    """
     inputs, found = {}, []
+    fields = list(fields)
+    if not preview:
+        names = {f"in.{field.id}.name" for field in fields}
+        form = MultiDict(item for item in form.items(multi=True) if item[0] not in names)
     for field in fields:
         try:
             value = _READERS[field.kind](field, form, files)
@@ -192,15 +205,9 @@ def _anything(field: Field, form: Form, files: Files) -> Any:
 
 def _json(data: bytes) -> Any:
     try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=_no_constant)
-    except RecursionError as error:
-        raise Unreadable("JSON", "text that is no JSON (nested too deeply)") from error
-    except ValueError as error:
-        raise Unreadable("JSON", f"text that is no JSON ({error})") from error
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
+        return request_body.document(data, "JSON")
+    except Problem as problem:
+        raise Unreadable("JSON", f"text that is no JSON ({problem.detail})") from problem
 
 
 _READERS: dict[str, Callable[[Field, Form, Files], Any]] = {

@@ -70,7 +70,7 @@ def preview(process_id: str) -> Response:
     service = _service()
     process = service.registry.get(process_id)
     fields = fields_of(process, negotiation.language())
-    document, _ = read(fields, request.form, request.files)
+    document, _ = read(fields, request.form, request.files, preview=True)
     return pages.page("request.html", **process_page.samples(service, process, document))
 
 

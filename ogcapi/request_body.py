@@ -40,7 +40,22 @@ def read(expected: str) -> dict[str, Any]:
         ClientDisconnected, ParseException, RequestEntityTooLarge: See `failure`.
     """
     _check_type()
-    data = _data()
+    body = document(_data(), expected)
+    if not isinstance(body, dict):
+        raise Problem(400, "The body is not a JSON object", f"Expected {expected}.")
+    return body
+
+
+def document(data: bytes, expected: str) -> Any:
+    """Return the JSON document that bytes hold, which may be of any type.
+
+    Args:
+        data: The body of a request, or what a field of a form holds.
+        expected: What to send instead, for the problem.
+
+    Raises:
+        Problem: 400 or 413, with what to do.
+    """
     if data.count(b"[") + data.count(b"{") > MOST_PARTS:
         raise Problem(
             413,
@@ -55,8 +70,6 @@ def read(expected: str) -> dict[str, Any]:
             400, _NO_JSON, f"Byte {error.start} is not UTF-8. Send JSON in UTF-8: {expected}."
         ) from error
     body = _parsed(text, expected)
-    if not isinstance(body, dict):
-        raise Problem(400, "The body is not a JSON object", f"Expected {expected}.")
     if not _is_shallow(body):
         raise Problem(400, "The body is nested too deeply", f"At most {DEEPEST} levels are taken.")
     if b"\\u" in data and not all(_is_writable(part) for part in _texts(body)):
@@ -170,14 +183,16 @@ def _no_constant(name: str) -> Any:
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
-        names = [name for name, _ in pairs]
-        double = next(name for name in names if names.count(name) > 1)
-        raise _NotStrictError(f"an object has the member {double[:100]!r} twice")
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise _NotStrictError(f"an object has the member {name[:100]!r} twice")
+            seen.add(name)
     return members
 
 
 def _is_shallow(body: Any) -> bool:
-    level: list[Any] = [body]
+    level: list[Any] = [body] if isinstance(body, dict | list) else []
     for _ in range(DEEPEST):
         level = [
             item

@@ -84,6 +84,22 @@ def test_what_cannot_be_nested_is_refused(
     assert any(reason in violation.got for violation in refused.value.violations)
 
 
+def test_an_output_that_may_be_missing_takes_no_place_of_a_default(registry: Registry) -> None:
+    inner = {"process": "echo", "inputs": {"stringInput": "a"}, "outputs": {"choiceOutput": {}}}
+    with pytest.raises(InvalidInputs) as refused:
+        unfolded(registry, "chain", {"count": 2, "code": inner})
+    [violation] = refused.value.violations
+    assert (violation.pointer, violation.expected) == ("/inputs/code", "string")
+    assert "choiceOutput" in violation.got
+
+
+def test_what_is_wrong_is_reported_up_to_a_limit(registry: Registry) -> None:
+    inner = {"process": "echo", "inputs": {f"x{number}": 1 for number in range(5000)}}
+    with pytest.raises(InvalidInputs) as refused:
+        unfolded(registry, "greet", {"name": inner})
+    assert len(refused.value.violations) == 100
+
+
 def test_a_snapshot_of_the_workflow_gives_it_back(registry: Registry) -> None:
     inputs = {"name": {"process": "echo", "inputs": {"stringInput": "Ada"}}}
     process = unfolded(registry, "greet", inputs).process

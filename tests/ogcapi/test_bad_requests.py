@@ -164,6 +164,12 @@ def test_a_body_that_is_no_strict_json_is_refused(server: Server, body: bytes, w
     assert words in problem["detail"]
 
 
+def test_a_member_that_is_there_twice_is_found_among_many(server: Server) -> None:
+    members = ",".join(f'"k{number}":1' for number in range(500_000))
+    problem = problem_of(send(server, f'{{{members},"k499999":1}}'.encode()))
+    assert (problem["status"], "'k499999' twice" in problem["detail"]) == (400, True)
+
+
 def test_a_number_too_large_for_anybody_is_refused(server: Server) -> None:
     problem = problem_of(send(server, b'{"inputs": {"name": "Ada", "pause": 1e999}}'))
     assert problem["status"] == 400

@@ -180,7 +180,18 @@ def test_what_is_no_value_is_passed_on_for_the_check_to_refuse(
 
 
 def test_half_a_document_is_an_error_of_its_field(fields: dict[str, form_fields.Field]) -> None:
-    for text in ('{"type": ', "[" * 100_000, '{"a": NaN}'):
+    deep = '{"a": ' * 500 + "1" + "}" * 500
+    for text in (
+        *(
+            '{"type": ',
+            "[" * 100_000,
+            '{"a": NaN}',
+            '{"a": 1, "a": 2}',
+            deep,
+            "[" * 500 + "]" * 500,
+        ),
+        *('{"a": "\\ud800"}', "[" + "[]," * 2_000_001 + "1]"),
+    ):
         controls = MultiDict({"in.area": text, "in.limits": text})
         document, found = read(fields.values(), controls, MultiDict())
         assert document == {"inputs": {}}
@@ -326,6 +337,15 @@ def test_a_file_is_shown_by_its_name_where_a_request_is_only_shown(surveys: Serv
     address = f"{surveys.url}/processes/survey/form/request"
     page = httpx.post(address, data={"in.picture.name": "tree.png"}, timeout=60).text
     assert json.loads(code(page, "request")) == {"inputs": {"picture": "<tree.png>"}}
+
+
+def test_a_file_that_is_only_named_is_none_where_the_form_is_sent(
+    fields: dict[str, form_fields.Field],
+) -> None:
+    controls = MultiDict({"in.picture.name": "picture.png"})
+    shown_only, _ = read(fields.values(), controls, MultiDict(), preview=True)
+    assert shown_only == {"inputs": {"picture": "<picture.png>"}}
+    assert read(fields.values(), controls, MultiDict()) == ({"inputs": {}}, [])
 
 
 def test_forms_of_processes_that_do_not_exist_are_404(surveys: Server) -> None:

@@ -99,7 +99,9 @@ def gate() -> None:
         return
     needed = ACCESS[request.endpoint]
     changes = request.method not in SAFE
-    if needed is EVERYBODY and not changes and "Authorization" not in request.headers:
+    if needed is EVERYBODY and "Authorization" not in request.headers:
+        if changes:  # also by who comes with a cookie that counts no more: to sign in anew, or out
+            refuse_forged(request)
         return
     who = asking()
     if needed is not EVERYBODY:

@@ -25,7 +25,9 @@ from machine import machine
 
 WORKERS = 2
 TURN = 20
-"""Requests to one server before the other has its turn."""
+"""Requests to one server before the other has its turn; also jobs of each before that."""
+MANY = 1000
+"""Jobs in each store for the second comparison of rates: a few weeks' work."""
 
 
 def main() -> int:
@@ -41,7 +43,10 @@ def main() -> int:
             stack.enter_context(ours(folder / "ours", 1)),
             stack.enter_context(stock(folder / "stock")),
         )
-        figures = [*_answers(peers, options.requests), _rate(peers, options)]
+        figures = [*_answers(peers, options.requests), _rate(peers, options, TURN)]
+        for peer in peers:
+            peer.more_jobs(MANY - TURN)
+        figures.append(_rate(peers, options, MANY))
         stack.close()
         with ours(folder / "crowd", WORKERS) as server:
             figures += _crowd(crowd(server, options.clients, options.seconds), options.clients)
@@ -96,8 +101,8 @@ def _figure(name: str, measured: list[list[float]], aim: float) -> Figure:
     )
 
 
-def _rate(peers: tuple[Peer, Peer], options: argparse.Namespace) -> Figure:
-    """Compare the status requests per second, in turn and twice; an ended job each."""
+def _rate(peers: tuple[Peer, Peer], options: argparse.Namespace, recorded: int) -> Figure:
+    """Compare the status requests per second, in turn and twice, with so many jobs recorded."""
     rates: list[list[float]] = [[], []]
     jobs = []
     for peer in peers:

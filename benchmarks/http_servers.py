@@ -8,16 +8,23 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from http.client import HTTPConnection
 from importlib.metadata import version
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
+import uuid_utils
 import yaml
 from cluster_server import end
+from sqlalchemy import insert, select
+
+from k8s_manager import schema
+from k8s_manager.store import Store
 
 ROOT = Path(__file__).parent.parent
 START_S = 120.0
@@ -35,6 +42,8 @@ class Peer:
     """Identifier of the process that gives a text back."""
     text: str
     """Identifier of its input."""
+    more_jobs: Callable[[int], None]
+    """Adds so many copies of the record of its newest job to the store."""
 
     def connection(self) -> HTTPConnection:
         """Return a connection of its own."""
@@ -68,7 +77,7 @@ def ours(folder: Path, workers: int) -> Iterator[Peer]:
     }
     command = [sys.executable, "-m", "ogcapi.cli", "serve"]
     with _running(command, variables, folder, port):
-        yield Peer("ours", port, "echo", "stringInput")
+        yield Peer("ours", port, "echo", "stringInput", partial(_more_rows, folder / "cdi.db"))
 
 
 @contextmanager
@@ -93,7 +102,8 @@ def stock(folder: Path) -> Iterator[Peer]:
     command += ["--threads", str(THREADS), "--keep-alive", "5", "--log-level", "warning"]
     command += ["--bind", f"127.0.0.1:{port}", "--no-control-socket", "pygeoapi.flask_app:APP"]
     with _running(command, variables, folder, port):
-        yield Peer(f"pygeoapi {version('pygeoapi')}", port, "hello-0", "name")
+        more_jobs = partial(_more_documents, folder / "jobs.db")
+        yield Peer(f"pygeoapi {version('pygeoapi')}", port, "hello-0", "name", more_jobs)
 
 
 @contextmanager
@@ -115,6 +125,25 @@ def _running(
         yield
     finally:
         end(process)
+
+
+def _more_rows(path: Path, count: int) -> None:
+    store = Store(f"sqlite:///{path}")
+    with store.database.write() as connection:
+        newest = select(schema.jobs).order_by(schema.jobs.c.id.desc()).limit(1)
+        row = dict(connection.execute(newest).one()._mapping)
+        ids = (uuid_utils.uuid7().hex for _ in range(count))
+        connection.execute(insert(schema.jobs), [{**row, "id": id_} for id_ in ids])
+    store.close()
+
+
+def _more_documents(path: Path, count: int) -> None:
+    document = json.loads(path.read_text(encoding="utf-8"))
+    (table,) = document.values()
+    number, newest = max(((int(key), entry) for key, entry in table.items()), key=itemgetter(0))
+    for more in range(1, count + 1):
+        table[str(number + more)] = {**newest, "identifier": str(uuid_utils.uuid7())}
+    path.write_text(json.dumps(document), encoding="utf-8")
 
 
 def _answers(port: int) -> bool:

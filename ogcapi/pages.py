@@ -183,6 +183,7 @@ def _environment() -> Environment:
     environment.filters["data"] = _data
     environment.filters["columns"] = _columns
     environment.filters["when"] = _when
+    environment.filters["day"] = lambda time: translation.moment(time).partition(" ")[0]
     environment.filters["number"] = translation.number
     environment.filters["said"] = phrases.said
     environment.globals["word"] = phrases.word

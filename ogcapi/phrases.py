@@ -24,6 +24,7 @@ WORDS = {
     "dismissed": N_("dismissed"),
     "waiting": N_("waiting"),
     "done": N_("done"),
+    "cancelled": N_("cancelled"),
     # what followed from an attempt
     "commit": N_("commit"),
     "fail": N_("fail"),
@@ -131,6 +132,10 @@ SENTENCES = (
     N_("text that is no JSON ({0})"),
     # titles of problems
     N_("The request is not valid"),
+    N_("Who is asking?"),
+    N_("Not allowed"),
+    N_("The form is too old"),
+    N_("The request comes from another site"),
     N_("No such process"),
     N_("No such job"),
     N_("No such collection"),
@@ -188,7 +193,7 @@ def _part(text: str, language: str) -> str:
     """Return what stands in a gap: a word or sentence that is known itself, or a name."""
     if text in WORDS:
         return catalogue(language).gettext(WORDS[text])
-    return text
+    return translated(text, language) or text
 
 
 @functools.cache

@@ -28,6 +28,9 @@ function exchange(part, fresh) {
 // Returns whether there will be no more news.
 async function refresh() {
   const answer = await fetch(window.location.href, { headers: { Accept: "text/html" } });
+  if (!answer.ok) {
+    throw new Error(`${answer.status}`);
+  }
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const part of document.querySelectorAll("[data-live]")) {
     const newer = fresh.getElementById(part.id);
@@ -36,7 +39,7 @@ async function refresh() {
     }
   }
   document.dispatchEvent(new CustomEvent("refreshed", { detail: fresh }));
-  return answer.ok && fresh.getElementById("content").hasAttribute("data-final");
+  return fresh.getElementById("content").hasAttribute("data-final");
 }
 
 async function follow() {

@@ -38,7 +38,11 @@ async function draw(element) {
   for (const address of (element.dataset.addresses || "").split(" ").filter(Boolean)) {
     const answer = await fetch(address, { headers: { Accept: "application/geo+json" } });
     if (answer.ok) {
-      group.addLayer(L.geoJSON(await answer.json(), options));
+      const found = await answer.json();
+      group.addLayer(L.geoJSON(found, options));
+      if (found.numberMatched > found.numberReturned) {
+        element.nextElementSibling.hidden = false; // the sentence that says so
+      }
     }
   }
   const bounds = group.getBounds().isValid() ? group.getBounds() : await known;

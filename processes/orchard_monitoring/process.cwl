@@ -202,7 +202,7 @@ inputs:
   previous:
     type: Directory?
     label: Release to build on
-    s:alternateName: Ausgabe, auf der aufgebaut wird
+    s:alternateName: Veröffentlichung, auf der aufgebaut wird
     ogc:schema: |
       {"x-internal": true}
   source_config:
@@ -286,7 +286,7 @@ outputs:
   release:
     type: Directory
     label: Release
-    s:alternateName: Ausgabe
+    s:alternateName: Veröffentlichung
     doc: Folder with everything that was published.
     outputSource: publish/release
   objects:

@@ -3,7 +3,7 @@ class: CommandLineTool
 $namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: publish
 label: Publish a checked release
-s:alternateName: Geprüfte Ausgabe veröffentlichen
+s:alternateName: Geprüften Datensatz veröffentlichen
 doc: |
   Makes a release from assessed objects, trees, candidates and rasters: GeoPackages, COGs, a manifest
   with checksums, a summary for programs and a report for people in German and English.
@@ -108,7 +108,7 @@ inputs:
   previous:
     type: Directory?
     label: Release to build on
-    s:alternateName: Ausgabe, auf der aufgebaut wird
+    s:alternateName: Veröffentlichung, auf der aufgebaut wird
     doc: Folder of the release that is current; its name is the version.
     inputBinding: {prefix: --previous}
     ogc:schema: |
@@ -146,7 +146,7 @@ outputs:
   release:
     type: Directory
     label: Release
-    s:alternateName: Ausgabe
+    s:alternateName: Veröffentlichung
     doc: Folder with GeoPackages, COGs, manifest.json, summary.json, report.html and SHA256SUMS.
     outputBinding: {glob: release}
   report:

@@ -81,7 +81,9 @@ def refuse_other_names(sent: Request) -> None:
         name = urlsplit(f"//{sent.host}").hostname or ""
     except ValueError:
         name = ""
-    if name != own and not _is_loopback(name):
+    # A name without a dot is of the local network: no site has one.
+    local = name != "" and not {".", ":"} & set(name)
+    if name != own and not local and not _is_loopback(name):
         raise Problem(
             403,
             "This server does not go by that name",

@@ -14,7 +14,7 @@ LOCK = requirements/py$(shell $(PYTHON) -c 'import sys; print("313" if sys.versi
 STAMP := $(VENV)/.installed
 ASSETS := ogcapi/static/vendor/.installed
 
-.PHONY: setup run test test-cluster test-image test-faults images check format lock landscape bench bench-cluster clean
+.PHONY: setup run test test-browser test-schemathesis test-cluster test-image test-faults images check format lock landscape messages bench bench-http bench-cluster clean
 
 setup: $(STAMP) $(ASSETS) ## virtual environment, dependencies, front-end files
 
@@ -36,7 +36,13 @@ landscape: $(STAMP) ## the synthetic test bench: make landscape SIZE=5 DOP=0.1
 	$(BIN)/python samples/landscape.py --size $(SIZE) --dop $(DOP) --seed $(SEED) --out $(CDI_HOME)/samples/landscape
 
 test: setup ## the tests
-	$(BIN)/python -m pytest -q $(PARALLEL) --ignore=tests/cluster --ignore=tests/faults/test_cluster_components.py
+	$(BIN)/python -m pytest -q $(PARALLEL) --ignore=tests/cluster --ignore=tests/browser --ignore=tests/faults/test_cluster_components.py
+
+test-browser: setup ## the pages in Chromium: forms, live jobs, both languages, accessibility
+	$(BIN)/python -m pytest -q tests/browser
+
+test-schemathesis: setup ## the API definition against a running server, with all checks
+	$(BIN)/python -m tests.conformance.run_schemathesis
 
 test-cluster: setup ## the tests on the cluster that KUBECONFIG names; images go to REGISTRY
 	BIN=$(BIN) tests/cluster/run
@@ -65,9 +71,19 @@ format: $(STAMP) ## let the formatter and the linter mend what they can
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+messages: setup ## collect the texts of pages into the catalogues of their translations
+	$(BIN)/pybabel --quiet extract -F ogcapi/locale/babel.cfg -k N_ --no-location --sort-output --no-wrap \
+	    --project=cdi-nrw --version=0 -o ogcapi/locale/messages.pot ogcapi
+	$(BIN)/pybabel --quiet update --no-wrap --ignore-obsolete --no-fuzzy-matching --omit-header \
+	    -i ogcapi/locale/messages.pot -d ogcapi/locale
+	rm ogcapi/locale/messages.pot
+
 bench: setup ## timings: the chain on the synthetic test bench, and the service
 	$(BIN)/python benchmarks/stages.py --size $(BENCH_SIZE) --without-peer
 	$(BIN)/python benchmarks/service.py
+
+bench-http: setup ## timings: the API, with stock pygeoapi beside it
+	$(BIN)/python benchmarks/http_api.py
 
 bench-cluster: setup ## timings: a job in a cluster, raw Jobs beside it (KUBECONFIG, CDI_STAGE_IMAGE)
 	$(BIN)/python benchmarks/cluster.py

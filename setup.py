@@ -39,8 +39,10 @@ SERVICE_NEEDS = [
     # the service; 0.21 is the newest for Python 3.11
     "pygeoapi>=0.21,<0.25",
     "Flask>=3.0,<4",
+    "babel>=2.14,<3",
     "gunicorn>=23,<28",
     "jsonschema>=4.21,<5",
+    "httpcore>=1.0.5,<2",
     "typer>=0.12,<1",
     "rich>=13,<16",
 ]
@@ -70,7 +72,7 @@ setup(
     package_data={
         "processes": ["*/process.cwl", "*.yml", "ingest/*.yml", "publish/templates/*"],
         "k8s_manager": ["migrations/*.mako"],
-        "ogcapi": ["templates/**/*", "static/**/*", "locale/**/*.mo"],
+        "ogcapi": ["templates/**/*", "static/**/*", "locale/**/*.po"],
     },
     entry_points={"console_scripts": ["cdi=ogcapi.cli:main"]},
     install_requires=STAGE_NEEDS + SERVICE_NEEDS,
@@ -82,16 +84,23 @@ setup(
         "dev": [
             *BUILD_NEEDS,
             "cwltool>=3.1",
+            # clients and a validator that the tests point at a running server
+            "cuiman>=0.1.1",
+            "gavicore<0.2; python_version < '3.12'",  # newer ones break the cuiman of Python 3.11
+            "OWSLib>=0.32",
+            "schemathesis>=4.0",
             "hypothesis>=6.100",
             "import-linter>=2.0",
             "laspy[lazrs]>=2.5",
             "mypy>=1.11",
             "pandas-stubs>=2.2",
+            "playwright>=1.49",
             "psutil>=6",
             "pytest>=8",
             "pytest-timeout>=2.3",
             "pytest-xdist>=3.6",
             "ruff>=0.6",
+            "trustme>=1.1",
             "types-PyYAML>=6",
             "types-jsonschema>=4.21",
             "types-shapely>=2.0",

@@ -1,12 +1,14 @@
 """How quickly the service starts, answers, and starts what it is asked for.
 
-    python benchmarks/service.py
+    python benchmarks/service.py            # all of it
+    python benchmarks/service.py --pages    # only the pages
 
 A server of its own, as `cdi serve` starts it, on an empty home that first gets one release (the
 sample `rural`). Printed are medians, with the worst of the tries beside them:
 
 - start: from the command to the first answer;
-- GET of the lists, over one kept connection;
+- GET of the lists and of pages (HTML), over one kept connection; for a page also the CPU time that
+  all processes of the server took, which other work on the machine does not lengthen;
 - from sending an execute request for the chain to the birth of its first stage's process.
 """
 
@@ -36,7 +38,13 @@ ROOT = Path(__file__).parent.parent
 REQUEST = ROOT / "openapi" / "examples" / "orchard-monitoring.json"
 CHAIN = "/processes/orchard-monitoring/execution"
 FIRST_STAGE = "processes.ingest"
-PAGES = ("/processes", "/jobs", "/collections")
+LISTS = ("/processes", "/jobs", "/collections")
+PAGES = (
+    *("/", "/processes", "/processes/orchard-monitoring", "/processes/assess", "/jobs"),
+    *("/jobs/{job}", "/collections", "/collections/{objects}", "/collections/{objects}/items"),
+    *("/openapi", "/no/such/page"),
+)
+HTML = {"Accept": "text/html"}
 CDI = [sys.executable, "-m", "ogcapi.cli"]
 OUT = Console(width=100)
 FINAL = ("successful", "failed", "dismissed")
@@ -47,6 +55,7 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--times", type=int, default=5, help="starts, and executions")
     arguments.add_argument("--requests", type=int, default=100, help="of each list")
+    arguments.add_argument("--pages", action="store_true", help="time nothing but pages")
     options = arguments.parse_args()
     OUT.print(machine())
     with tempfile.TemporaryDirectory() as folder:
@@ -60,20 +69,56 @@ def main() -> int:
         command = [*CDI, "run", "orchard-monitoring", "--inputs", sample]
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
         table = Table("Figure", "Median", "Worst", "Tries", "Aim", box=None)
-        starts, figures = [], {}
-        for number in range(options.times):
-            with _serving(environment) as (process, client, seconds):
+        starts = []
+        for _ in range(0 if options.pages else options.times - 1):
+            with _serving(environment) as (_, _, seconds):
                 starts.append(seconds)
-                if number == options.times - 1:
-                    for path in PAGES:
-                        figures[path] = [_get(client, path) for _ in range(options.requests + 1)]
-                    births = [_execute(process, client) for _ in range(options.times)]
-        _row(table, "server start to first answer", starts, "3 s", 1, "s")
-        for path, taken in figures.items():
-            _row(table, f"GET {path}", taken[1:], "20 ms", 1000, "ms")  # the first one warms up
-        _row(table, "POST to first stage's process", births, "0.5 s", 1, "s")
+        with _serving(environment) as (process, client, seconds):
+            pages = _pages(process, client, options.requests)
+            if not options.pages:
+                _row(table, "server start to first answer", [*starts, seconds], "3 s", 1, "s")
+                for path in LISTS:
+                    taken = _gets(client, path, options.requests)
+                    _row(table, f"GET {path}", taken, "20 ms", 1000, "ms")
+                births = [_execute(process, client) for _ in range(options.times)]
+                _row(table, "POST to first stage's process", births, "0.5 s", 1, "s")
+        for path, (taken, cpu) in pages.items():
+            _row(table, f"page {path} (CPU {1000 * cpu:.1f} ms)", taken, "15 ms", 1000, "ms")
         OUT.print(table)
     return 0
+
+
+def _pages(
+    server: subprocess.Popen[bytes], client: httpx.Client, requests: int
+) -> dict[str, tuple[list[float], float]]:
+    """Return by path the seconds that each request takes, and the mean CPU seconds of the server.
+
+    The sample's job and one of its collections are among the pages.
+    """
+    job = client.get("/jobs").json()["jobs"][0]["jobID"]
+    collections = [entry["id"] for entry in client.get("/collections").json()["collections"]]
+    objects = next(name for name in collections if name.endswith("-objects"))
+    paths = [path.format(job=job, objects=objects) for path in PAGES]
+    found = {}
+    for path in paths:
+        _get(client, path, HTML)  # warms up
+        before = _cpu(server)
+        taken = _gets(client, path, requests, HTML)
+        found[path] = (taken, (_cpu(server) - before) / (requests + 1))
+    return found
+
+
+def _cpu(server: subprocess.Popen[bytes]) -> float:
+    """Return the CPU seconds that a server and what it started have taken until now."""
+    root = psutil.Process(server.pid)
+    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+    return sum(entry.user + entry.system for entry in times)
+
+
+def _gets(
+    client: httpx.Client, path: str, requests: int, headers: dict[str, str] | None = None
+) -> list[float]:
+    return [_get(client, path, headers) for _ in range(requests + 1)][1:]  # the first warms up
 
 
 def _row(table: Table, name: str, taken: list[float], aim: str, factor: float, unit: str) -> None:
@@ -108,10 +153,13 @@ def _answers(client: httpx.Client) -> bool:
         return False
 
 
-def _get(client: httpx.Client, path: str) -> float:
+def _get(client: httpx.Client, path: str, headers: dict[str, str] | None = None) -> float:
     started = time.perf_counter()
-    client.get(path).raise_for_status()
-    return time.perf_counter() - started
+    answer = client.get(path, headers=headers)
+    taken = time.perf_counter() - started
+    if answer.status_code != httpx.codes.NOT_FOUND:  # which is a page as well
+        answer.raise_for_status()
+    return taken
 
 
 def _execute(server: subprocess.Popen[bytes], client: httpx.Client) -> float:

@@ -12,6 +12,7 @@ ROOT = Path(__file__).parent.parent
 SETTINGS = ROOT / "k8s_manager" / "settings.py"
 KUBERNETES = ROOT / "k8s_manager" / "kubernetes_settings.py"
 IDENTITY = ROOT / "k8s_manager" / "identity_settings.py"
+OUTSIDE = ROOT / "k8s_manager" / "outside_settings.py"
 TARGET = ROOT / "docs" / "settings.md"
 HEAD = """# Settings
 
@@ -38,6 +39,13 @@ For `CDI_BACKEND=kubernetes`; in the file they stand under `server.manager.kuber
 environment lists are written `a,b` and maps `name=value,name=value`.
 
 """
+OUTSIDE_HEAD = """
+## Other hosts
+
+Whom the server asks on a client's behalf ([other hosts](other-hosts.md)); in the file they stand
+under `server.manager.outside`. Times are in seconds.
+
+"""
 TAIL = """
 Given to the programs of steps: `CDI_PROGRESS` (file for progress lines), `CDI_CACHE` (input
 cache; only steps with network access), `PYTHONSAFEPATH=1`. `CDI_DEBUG=1` makes a stage print the
@@ -49,6 +57,7 @@ def main() -> int:
     """Write or check the page; returns the exit code."""
     text = HEAD + TABLE + "".join(_rows(SETTINGS, "Settings", "CDI_"))
     text += IDENTITY_HEAD + TABLE + "".join(_rows(IDENTITY, "IdentitySettings", "CDI_IDENTITY_"))
+    text += OUTSIDE_HEAD + TABLE + "".join(_rows(OUTSIDE, "OutsideSettings", "CDI_OUTSIDE_"))
     text += KUBERNETES_HEAD + TABLE
     text += "".join(_rows(KUBERNETES, "KubernetesSettings", "CDI_KUBERNETES_")) + TAIL
     if "--check" in sys.argv:
@@ -69,7 +78,7 @@ def _rows(source: Path, class_: str, prefix: str) -> list[str]:
             text = " ".join(str(docstring.value.value).split())  # type: ignore[attr-defined]
             variable, _, meaning = text.partition(": ")
             if not variable.startswith("CDI_"):
-                section = name in ("datasets", "identity", "kubernetes")
+                section = name in ("datasets", "identity", "kubernetes", "outside")
                 meaning, variable = text, "-" if section else prefix + name.upper()
             default = ast.unparse(field.value) if field.value else ""
             shown = f" Default in code: `{default}`." if default and "field(" not in default else ""

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from k8s_manager.cwl import Process
-from k8s_manager.errors import InvalidInputs, Violation
 from k8s_manager.inputs import accept as accept_inputs
 from k8s_manager.records import NewJob
 from k8s_manager.releases import check_dataset
@@ -33,9 +32,6 @@ def accept(
     Raises:
         InvalidInputs: The request breaks the description; holds every violation.
     """
-    if body.get("subscriber") is not None:  # better refused than silently never called
-        expected = "no subscriber: this version sends no callbacks, poll the job's status"
-        raise InvalidInputs([Violation("", "/subscriber", expected, "a subscriber")])
     accepted = accept_inputs(process, body, settings, trusted=trusted)
     check_dataset(settings, process.id, accepted.values)
     return NewJob(
@@ -49,4 +45,5 @@ def accept(
             "subscriber": accepted.subscriber,
         },
         owner=owner,
+        most_open=0 if trusted else settings.open_jobs_per_owner,
     )

@@ -39,6 +39,21 @@ def bbox_value(type_: CwlType, value: Mapping[str, Any]) -> dict[str, Any]:
     return {"bbox": [float(number) for number in value["bbox"]], "crs": name}
 
 
+def bbox_document(value: Any) -> dict[str, Any] | None:
+    """Return a bounding box as OGC API - Processes writes it, its CRS as URI; None for no box.
+
+    Args:
+        value: A CWL value; a box is a record of ``bbox`` and, perhaps, ``crs``.
+    """
+    if not isinstance(value, Mapping) or "bbox" not in value or not set(value) <= {"bbox", "crs"}:
+        return None
+    name = crs_name(str(value.get("crs") or "CRS84"))
+    authority, _, code = name.partition(":")
+    versions = {"EPSG": "0", "OGC": "0" if code == "CRS84h" else "1.3"}
+    crs = f"http://www.opengis.net/def/crs/{authority}/{versions[authority]}/{code}"
+    return {"bbox": value["bbox"], "crs": crs}
+
+
 def crs_name(given: str) -> str:
     """Return a CRS as authority and code: ``EPSG:25832``, ``OGC:CRS84``."""
     match = re.search(r"EPSG[/:](?:[0-9.]+/)?([0-9]+)$", given)

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from k8s_manager import controller_metrics
-from k8s_manager.backends.base import Backend, Observation, Waiting
+from k8s_manager import controller_metrics, obstacles
+from k8s_manager.backends.base import Backend, Observation
+from k8s_manager.callback_delivery import Delivery, Message
 from k8s_manager.clearing import clear_up
 from k8s_manager.doorbell import Doorbell
 from k8s_manager.errors import CdiError, LeaseLost, StoreError
@@ -41,7 +42,10 @@ log = logging.getLogger(__name__)
 class Controller:
     """Carries out the jobs of a store on a backend."""
 
-    def __init__(self, settings: Settings, store: Store, backend: Backend) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, backend: Backend, message: Message | None = None
+    ) -> None:
+        """Make a controller; without `message` it leaves callbacks to one that can make them."""
         self._settings = settings
         self._store = store
         self._backend = backend
@@ -52,8 +56,10 @@ class Controller:
             settings, store, self._ledger, Workspace(settings.workspace), backend, self._pool
         )
         self._retention = Retention(self._means)
+        self._delivery = Delivery(settings.outside, store, self._ledger, message)
         self._executions: dict[str, Execution] = {}
         self._paused: dict[str, float] = {}
+        self._awaited: str | None = None
         self._wake = -1
         self._look_at = 0.0
         self._try_lease_at = 0.0
@@ -76,10 +82,13 @@ class Controller:
     def run_until(self, job_id: str, on_update: Callable[[Job], None] | None = None) -> Job:
         """Work, or watch another controller work, until a job has ended; return it.
 
+        That job fails where only a person can help; `run` lets jobs wait for the person.
+
         Raises:
             NoSuchJob: There is none of that id.
         """
         job, shown = self._store.job(job_id, whole=False), ("", "")
+        self._awaited = job_id
         try:
             while True:
                 [seen] = self._store.queue.shown([job])
@@ -87,7 +96,7 @@ class Controller:
                     on_update(seen)
                     shown = (seen.updated, seen.message)
                 if job.finished_at_all:
-                    self._settle_down()
+                    self._settle_down(job_id)
                     return self._store.job(job_id)
                 self.step()
                 self._backend.wait(self._pause())
@@ -105,6 +114,7 @@ class Controller:
                     self._look(observation)
                     self._advance(observation)
                     self._retention.tend()
+                    self._delivery.tend()
         except LeaseLost:
             log.warning("another controller has taken over")
             self._let_go()
@@ -135,12 +145,15 @@ class Controller:
         """Give up the lease and all that controller and backend hold; the end of both."""
         self.close()
         self._pool.shutdown()
+        self._delivery.close()
         self._backend.close()
 
-    def _settle_down(self) -> None:
+    def _settle_down(self, job_id: str) -> None:
         """Stay until nothing is left of finished jobs, if it is us who looks after them."""
         until = time.monotonic() + SETTLE_S
-        while self.active and self._ledger.rounds_left() and time.monotonic() < until:
+        while self.active and time.monotonic() < until:
+            if not self._ledger.rounds_left() and not self._delivery.owes(job_id):
+                return
             self._look_at = 0.0
             self.step()
             self._backend.wait(0.02)
@@ -231,7 +244,11 @@ class Controller:
             self._paused[job_id] = time.monotonic() + PAUSE_S
             del self._executions[job_id]
             self._look_at = 0.0
-            execution.show(Waiting("quota", f"the workspace cannot be used: {error.strerror}"))
+            problem = obstacles.problem(error, self._settings.workspace)
+            if job_id == self._awaited and problem is not None:
+                self._ledger.abandon(job_id, problem)
+            else:
+                execution.show(obstacles.waiting(error, "the workspace cannot be used"))
         except CdiError as error:
             execution.fail({"title": "the job cannot go on", "detail": str(error), "status": 500})
         except Exception as error:

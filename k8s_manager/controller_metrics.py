@@ -59,6 +59,12 @@ _calls = Counter(
 )
 _rounds = Gauge("cdi_active_rounds", "Rounds that the backend knows of.", registry=REGISTRY)
 _attempts = Gauge("cdi_active_attempts", "Attempts that run now.", registry=REGISTRY)
+_callbacks = Counter(
+    "cdi_callbacks",
+    "Messages to subscribers: delivered, to be tried again, or given up.",
+    ("event", "outcome"),
+    registry=REGISTRY,
+)
 ProcessCollector(registry=REGISTRY)
 PlatformCollector(registry=REGISTRY)
 
@@ -108,6 +114,16 @@ def backend_called(verb: str, outcome: str) -> None:
         outcome: ``ok``, an HTTP status, or ``timeout``, ``refused``...; of few possible values.
     """
     _calls.labels(verb, outcome).inc()
+
+
+def called_back(event: str, outcome: str) -> None:
+    """Count a message to a subscriber.
+
+    Args:
+        event: ``inProgress``, ``success`` or ``failed``.
+        outcome: ``delivered``, ``again`` or ``given-up``.
+    """
+    _callbacks.labels(event, outcome).inc()
 
 
 def idle_s() -> float:

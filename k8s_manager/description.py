@@ -28,31 +28,35 @@ _PRIMITIVES = {
 }
 
 
-def describe(
-    process: Process, *, sync_limit_s: float = 60.0, language: str = "en"
-) -> dict[str, Any]:
-    """Return the description of a process, without links.
+def summarise(process: Process, *, language: str = "en") -> dict[str, Any]:
+    """Return the summary of a process: its description without inputs, outputs and links.
 
     Args:
         process: The process.
-        sync_limit_s: Longest time limit, in seconds, of a process that may run synchronously.
-        language: Language of titles, where the process has them in it.
+        language: Language of the title, where the process has one in it.
     """
-    options = ["async-execute", "dismiss"]
-    if allows_sync(process, sync_limit_s):
-        options.insert(0, "sync-execute")
     summary: dict[str, Any] = {
         "id": process.id,
         "version": process.version,
         "title": process.titles.get(language, process.title),
         "description": process.description,
-        "jobControlOptions": options,
+        "jobControlOptions": job_control_options(process),
         "outputTransmission": ["value", "reference"],
     }
     if process.keywords:
         summary["keywords"] = list(process.keywords)
+    return summary
+
+
+def describe(process: Process, *, language: str = "en") -> dict[str, Any]:
+    """Return the description of a process, without links.
+
+    Args:
+        process: The process.
+        language: Language of titles, where the process has them in it.
+    """
     return {
-        **summary,
+        **summarise(process, language=language),
         "inputs": {
             declared.id: _describe_input(declared, language)
             for declared in process.inputs.values()
@@ -62,6 +66,12 @@ def describe(
             output.id: _describe_output(output, language) for output in process.outputs.values()
         },
     }
+
+
+def job_control_options(process: Process) -> list[str]:
+    """Return how the process may be executed, in the standard's words."""
+    synchronous = ["sync-execute"] if allows_sync(process) else []
+    return [*synchronous, "async-execute", "dismiss"]
 
 
 def allows_sync(process: Process, limit_s: float = 60.0) -> bool:
@@ -85,8 +95,8 @@ def input_schema(declared: Input) -> dict[str, Any]:
     return schema
 
 
-def is_bbox(declared: Input) -> bool:
-    """Tell whether the input is a bounding box in the sense of OGC API - Processes."""
+def is_bbox(declared: Input | Output) -> bool:
+    """Tell whether the input or output is a bounding box in the sense of OGC API - Processes."""
     type_ = required(declared.type)
     if not isinstance(type_, Record):
         return False
@@ -137,6 +147,8 @@ def _describe_input(declared: Input, language: str) -> dict[str, Any]:
 
 def _describe_output(output: Output, language: str) -> dict[str, Any]:
     schema = _merge(_type_schema(output.type, output.schema), output.schema)
+    if is_bbox(output):
+        schema = _bbox_schema(output.schema)
     return {**_titles(output, language), "schema": schema}
 
 
@@ -191,7 +203,10 @@ def _record_schema(type_: Record, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _bbox_schema(given: Mapping[str, Any]) -> dict[str, Any]:
     members = given.get("properties") or {}
-    crs = {"type": "string", "default": CRS84, "pattern": CRS_PATTERN}
+    crs = {
+        **{"type": "string", "default": CRS84, "pattern": CRS_PATTERN},
+        "description": f"A coordinate reference system, such as EPSG:25832 or {CRS84}",
+    }
     numbers = {
         "type": "array",
         "items": {"type": "number"},

@@ -14,6 +14,9 @@ CdiError
 │   └── FilesExpired       its files were deleted because of their age
 ├── NotRetryable           the job cannot be tried again in the state that it is in
 ├── ResultNotReady         the job has not finished
+├── TooManyJobs            the owner has as many unfinished jobs as one may have
+├── AddressRefused         an address of another host that this server does not ask
+├── NoAnswer               another host cannot be reached now, or breaks off
 ├── BackendError           the place where steps run cannot be used now
 ├── LeaseLost              another controller has taken over
 └── StoreError             the database cannot be used now
@@ -75,6 +78,18 @@ class NotRetryable(CdiError):  # noqa: N818
 
 class ResultNotReady(CdiError):  # noqa: N818
     """The job has not finished yet."""
+
+
+class TooManyJobs(CdiError):  # noqa: N818
+    """The owner has as many unfinished jobs as one may have; some have to end first."""
+
+
+class AddressRefused(CdiError):  # noqa: N818
+    """An address of another host that this server does not ask, now or later."""
+
+
+class NoAnswer(CdiError):  # noqa: N818
+    """Another host cannot be reached now, breaks off, or takes too long."""
 
 
 class BackendError(CdiError):

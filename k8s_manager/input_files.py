@@ -19,9 +19,11 @@ from urllib.parse import unquote, urlsplit
 from k8s_manager import geojson
 from k8s_manager.cwl_types import describe_value
 from k8s_manager.description import format_of
+from k8s_manager.outgoing import LONGEST, NOBODY, Guard
 from k8s_manager.schema_check import violations
 
 QUALIFIERS = {"value", "mediaType", "encoding", "schema"}
+ENCODINGS = ("base64", "binary", "utf-8", "UTF-8")
 REFERENCE = {"href", "type", "rel", "title", "hreflang"}
 Problem = tuple[str, str, str]
 _SUFFIXES = {
@@ -51,11 +53,21 @@ def is_qualified(value: Any) -> bool:
     return isinstance(value, Mapping) and "value" in value and set(value) <= QUALIFIERS
 
 
+def qualifier_problems(value: Mapping[str, Any]) -> Iterator[Problem]:
+    """Yield what is wrong with what a qualified value says of itself, apart from its value."""
+    if "mediaType" in value and not isinstance(value["mediaType"], str):
+        yield "/mediaType", "a media type", describe_value(value["mediaType"])
+    if "encoding" in value and value["encoding"] not in ENCODINGS:
+        yield "/encoding", "base64 or utf-8", describe_value(value["encoding"])
+    if "schema" in value and not isinstance(value["schema"], str | Mapping):
+        yield "/schema", "a schema or its address", describe_value(value["schema"])
+
+
 def file_value(
     name: str,
     value: Any,
     variants: list[dict[str, Any]],
-    hosts: tuple[str, ...],
+    guard: Guard,
     trusted: bool,
     kind: str = "File",
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
@@ -65,20 +77,23 @@ def file_value(
         name: Input id; inline content is named by it.
         value: What the request holds.
         variants: The ways in which the description offers the file (`description.file_variants`).
-        hosts: Hosts that references may name.
+        guard: Decides which addresses references may name.
         trusted: Whether references may name files of this machine.
         kind: ``File`` or ``Directory``.
     """
     if is_reference(value):
-        return _referenced(value, variants, hosts, trusted, kind)
+        return _referenced(value, variants, guard, trusted, kind)
     if trusted and isinstance(value, Mapping) and value.get("class") == kind:
         location = value.get("location") or Path(str(value.get("path"))).absolute().as_uri()
-        return _referenced({"href": location}, variants, hosts, trusted, kind)
+        return _referenced({"href": location}, variants, guard, trusted, kind)
     if kind == "Directory":
         return None, [("", "a reference {href}", describe_value(value))]
     media_type = encoding = None
     at = ""
     if is_qualified(value):
+        wrong = list(qualifier_problems(value))
+        if wrong:
+            return None, wrong
         media_type, encoding = value.get("mediaType"), value.get("encoding")
         value, at = value["value"], "/value"
     chosen = [item for item in variants if media_type is None or _same(item, media_type)]
@@ -109,7 +124,8 @@ def _inline(
     name: str, value: Any, variant: Mapping[str, Any], encoding: Any
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
     media_type = str(variant["contentMediaType"])
-    basename = name + (_SUFFIXES.get(media_type) or mimetypes.guess_extension(media_type) or ".bin")
+    plain = media_type.split(";")[0].strip()
+    basename = name + (_SUFFIXES.get(plain) or mimetypes.guess_extension(plain) or ".bin")
     if variant["type"] == "string":
         return _inline_text(value, variant, encoding, basename)
     problems = list(_object_problems(value, variant))
@@ -143,8 +159,6 @@ def _inline_text(
         except (binascii.Error, ValueError):
             return None, [("", f"{media_type} in base64", "text that is not base64")]
         return {"class": "File", "contents_base64": value, "basename": basename}, []
-    if encoded not in (None, "utf-8", "UTF-8"):
-        return None, [("/encoding", "base64 or utf-8", describe_value(encoded))]
     wanted = {key: item for key, item in variant.items() if not key.startswith("content")}
     problems = list(violations(wanted, value))
     return (
@@ -157,38 +171,31 @@ def _inline_text(
 def _referenced(
     value: Mapping[str, Any],
     variants: list[dict[str, Any]],
-    hosts: tuple[str, ...],
+    guard: Guard,
     trusted: bool,
     kind: str,
 ) -> tuple[dict[str, Any] | None, list[Problem]]:
     href, media_type = str(value["href"]), value.get("type")
+    offered = [str(item["contentMediaType"]) for item in variants]
     if (
         media_type is not None
         and variants
         and not any(_same(item, media_type) for item in variants)
     ):
-        offered = " or ".join(str(item["contentMediaType"]) for item in variants)
-        return None, [("/type", offered, describe_value(media_type))]
-    try:
-        parts = urlsplit(href)
-        host = parts.hostname
-    except ValueError:
-        return None, [("/href", "an address", describe_value(href))]
-    if parts.scheme == "file" and trusted:
-        return _local(Path(unquote(parts.path)), href, kind)
-    if parts.scheme not in ("http", "https"):
-        return None, [("/href", "an https address", describe_value(href))]
-    if host not in hosts or parts.username is not None:
-        allowed = (
-            "an address at " + " or ".join(hosts)
-            if hosts
-            else ("the value itself (this server fetches inputs from no host)")
-        )
-        return None, [("/href", allowed, f"the address {href}")]
-    basename = unquote(PurePosixPath(parts.path).name)
-    if basename in ("", ".", "..") or "/" in basename or "\0" in basename:
+        return None, [("/type", " or ".join(offered), describe_value(media_type))]
+    if trusted and href.startswith("file:"):
+        return _local(Path(unquote(urlsplit(href).path)), href, kind)
+    expected = guard.expected(href)
+    if expected is not None:
+        if expected == NOBODY:
+            expected = "the value itself (this server fetches inputs from no host)"
+        return None, [("/href", expected, f"the address {href[:LONGEST]}")]
+    basename = unquote(PurePosixPath(urlsplit(href).path).name)
+    if basename in ("", ".", "..") or "/" in basename or not basename.isprintable():
         return None, [("/href", "an address that ends with a file name", f"the address {href}")]
-    return {"class": kind, "location": href, "basename": basename}, []
+    media_types = [str(media_type)] if media_type is not None else offered
+    found: dict[str, Any] = {"class": kind, "location": href, "basename": basename}
+    return found | {"mediaTypes": media_types}, []
 
 
 def _local(path: Path, href: str, kind: str) -> tuple[dict[str, Any] | None, list[Problem]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 from k8s_manager.bbox import bbox_problems, bbox_value
@@ -26,13 +26,14 @@ from k8s_manager.cwl_types import (
 )
 from k8s_manager.description import file_variants, input_schema, is_bbox
 from k8s_manager.errors import InvalidInputs, Violation
-from k8s_manager.input_files import file_value, is_qualified, is_reference
+from k8s_manager.input_files import file_value, is_qualified, is_reference, qualifier_problems
+from k8s_manager.outgoing import Guard
 from k8s_manager.requested_outputs import check_outputs, check_response, check_subscriber
 from k8s_manager.schema_check import violations
 from k8s_manager.settings import Settings
 
 _MEMBERS = ("inputs", "outputs", "response", "subscriber", "mode")
-_MOST = 100
+MOST_VIOLATIONS = 100
 """Violations that are reported; more tell a client nothing new."""
 _DEEPEST = 64
 """Levels of nesting; a GeoJSON MultiPolygon in a FeatureCollection has nine."""
@@ -85,13 +86,15 @@ def accept(
                 found += _named(declared.id, problems)
                 if value is not None:
                     values[declared.id] = value
-        found += _conditions(process, given)
+        found += islice(conditions(process, given), MOST_VIOLATIONS)
     else:
         found.append(Violation("", "/inputs", "an object", describe_value(given)))
     outputs, wrong = check_outputs(process, body.get("outputs"))
-    found += [*wrong, *check_response(body), *check_subscriber(body.get("subscriber"))]
+    callbacks = Guard.of_callbacks(settings.outside)
+    found += [*wrong, *check_response(body)]
+    found += check_subscriber(body.get("subscriber"), callbacks)
     if found:
-        raise InvalidInputs(found[:_MOST])
+        raise InvalidInputs(found[:MOST_VIOLATIONS])
     return AcceptedRequest(
         values, outputs, body.get("response", "document"), body.get("subscriber")
     )
@@ -144,7 +147,7 @@ def _file(
 ) -> tuple[Any, list[Problem]]:
     kind = "Directory" if type_ == Primitive("Directory") else "File"
     variants = file_variants(schema) if kind == "File" else []
-    return file_value(name, value, variants, settings.input_hosts, trusted, kind)
+    return file_value(name, value, variants, Guard.of_inputs(settings.outside), trusted, kind)
 
 
 def _files(
@@ -171,37 +174,48 @@ def _plain(declared: Input, value: Any) -> tuple[Any, list[Problem]]:
     type_, at = required(declared.type), ""
     if is_reference(value) and not isinstance(type_, Record):
         return None, [("", "the value itself (only files are fetched)", "a reference")]
-    if is_qualified(value) and not (isinstance(type_, Record) and set(value) == {"value"}):
-        problem = _wrong_media_type(declared, value)
-        if problem:
-            return None, [problem]
+    if is_qualified(value) and not _has_field(type_, "value"):
+        wrong = list(qualifier_problems(value)) or list(_wrong_media_type(declared, value))
+        if wrong:
+            return None, wrong
         value, at = value["value"], "/value"
     if isinstance(type_, Record) and _is_text_format(type_) and isinstance(value, Mapping):
         value, at = value.get("value"), at + "/value"
-    if isinstance(type_, Array):
-        value = (
-            [part["value"] if is_qualified(part) else part for part in value]
-            if isinstance(value, list)
-            else value
-        )
-    problems = list(violations(input_schema(declared), value)) + list(_hidden_files(value))
+    if isinstance(type_, Array) and isinstance(value, list):
+        wrong = [
+            (f"{at}/{index}{pointer}", expected, got)
+            for index, part in enumerate(value)
+            if is_qualified(part)
+            for pointer, expected, got in qualifier_problems(part)
+        ]
+        if wrong:
+            return None, wrong
+        value = [part["value"] if is_qualified(part) else part for part in value]
+    about = declared.doc or declared.label
+    found = islice(violations(input_schema(declared), value, about), MOST_VIOLATIONS)
+    problems = [*found, *_hidden_files(value)]
     if not problems and is_bbox(declared):
         problems = list(bbox_problems(value))
         value = bbox_value(type_, value)
     elif not problems:
         value = _integers(type_, {"value": value} if _is_text_format(type_) else value)
-    problems = problems or list(mismatches(type_, value))
+    problems = problems or list(islice(mismatches(type_, value), MOST_VIOLATIONS))
     return value, [(at + pointer, expected, got) for pointer, expected, got in problems]
 
 
-def _wrong_media_type(declared: Input, value: Mapping[str, Any]) -> Problem | None:
+def _has_field(type_: CwlType, name: str) -> bool:
+    """Tell whether ``{"value": ...}`` may be the value itself: a record with such a field."""
+    return isinstance(type_, Record) and type_.field(name) is not None
+
+
+def _wrong_media_type(declared: Input, value: Mapping[str, Any]) -> Iterator[Problem]:
     given = value.get("mediaType")
     wanted = declared.schema.get("contentMediaType")
     allowed = [wanted] if wanted else ["application/json", "text/plain"]
     plain = str(given).split(";")[0].strip().lower()
     if given is None or plain in allowed or (not wanted and plain.endswith("+json")):
-        return None
-    return "/mediaType", " or ".join(allowed), describe_value(given)
+        return
+    yield "/mediaType", " or ".join(allowed), describe_value(given)
 
 
 def _is_text_format(type_: CwlType) -> bool:
@@ -290,7 +304,7 @@ def _hidden_files(value: Any) -> Iterator[Problem]:
             open_ += [(f"{pointer}/{index}", item) for index, item in enumerate(part)]
 
 
-def _conditions(process: Process, given: Mapping[str, Any]) -> Iterator[Violation]:
+def conditions(process: Process, given: Mapping[str, Any]) -> Iterator[Violation]:
     """Check what the process says about its inputs together."""
     present = {name: value for name, value in given.items() if value is not None}
     for keyword, words in (("oneOf", "exactly one of"), ("anyOf", "at least one of")):

@@ -164,7 +164,7 @@ def _settled(settings: Settings, workspace: Workspace, folder: Path, value: Any)
     elif location.startswith(("file://", "workspace:")):
         _copy(workspace.path(location), path)
     elif location.startswith(("https://", "http://")):
-        fetch(location, path, settings)
+        fetch(location, path, settings.outside, value.get("mediaTypes", ()))
     else:
         return dict(value)
     return _described(workspace, path)

@@ -23,7 +23,7 @@ from pygeoapi.process.manager.base import BaseManager
 from pygeoapi.util import JobStatus
 
 from k8s_manager.description import allows_sync
-from k8s_manager.errors import InvalidInputs, NoSuchJob
+from k8s_manager.errors import InvalidInputs, NoSuchJob, TooManyJobs
 from k8s_manager.identity import LOCAL
 from k8s_manager.processor import CwlProcessor, config_path
 from k8s_manager.records import FINAL, SUCCESSFUL, Job, JobFilter
@@ -41,6 +41,12 @@ class InvalidRequest(ProcessorExecuteError):  # type: ignore[misc]  # noqa: N818
 
     ogc_exception_code = "InvalidParameterValue"
     http_status_code = 400
+
+
+class TooManyRequests(InvalidRequest):
+    """The owner has too many unfinished jobs."""
+
+    http_status_code = 429
 
 
 class KubernetesManager(BaseManager):  # type: ignore[misc]
@@ -142,6 +148,7 @@ class KubernetesManager(BaseManager):  # type: ignore[misc]
         Raises:
             UnknownProcessError: There is no process of that id.
             InvalidRequest: The inputs break its description.
+            TooManyRequests: There are too many unfinished jobs.
         """
         from k8s_manager import acceptance
 
@@ -157,6 +164,8 @@ class KubernetesManager(BaseManager):  # type: ignore[misc]
             job = store.create_job(acceptance.accept(settings, process, body, owner=LOCAL.name))
         except InvalidInputs as error:
             raise InvalidRequest(user_msg=str(error)) from error
+        except TooManyJobs as error:
+            raise TooManyRequests(user_msg=str(error)) from error
         mode = getattr(execution_mode, "value", execution_mode)
         if mode == "respond-async" or not allows_sync(process, settings.sync_limit_s):
             headers = {"Preference-Applied": "respond-async"}

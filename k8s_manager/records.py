@@ -33,6 +33,8 @@ class NewJob:
     owner: str = "local"
     retry_of: str | None = None
     """The job that this one tries again."""
+    most_open: int = 0
+    """Unfinished jobs that the owner may have, this one included; 0 for any number."""
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,7 @@ def retry(settings: Settings, store: Store, job_id: str) -> Job:
         NotRetryable: It has not ended, was successful, or is being retried already.
         JobGone: Its files were removed or deleted.
         InvalidInputs: Its process may no longer write to its dataset.
+        TooManyJobs: Its owner has too many unfinished jobs.
     """
     with store.database.write() as connection:
         query = select(schema.jobs).where(_jobs.id == job_id).with_for_update()
@@ -55,6 +56,7 @@ def retry(settings: Settings, store: Store, job_id: str) -> Job:
             request=job.request,
             owner=job.owner,
             retry_of=job.id,
+            most_open=settings.open_jobs_per_owner,
         )
         return insert_job(connection, new)
 

@@ -21,7 +21,7 @@ from sqlalchemy import (
     text,
 )
 
-HEAD = "0004"
+HEAD = "0005"
 
 metadata = MetaData()
 
@@ -85,6 +85,12 @@ jobs = Table(
         postgresql_where=text("logs_expired IS NULL"),
     ),
     Index("jobs_by_end", "finished"),
+    Index(
+        "jobs_open_by_owner",
+        *("owner", "outcome"),
+        sqlite_where=text("outcome IS NULL"),
+        postgresql_where=text("outcome IS NULL"),
+    ),
     comment="What was asked for and what became of it; `outcome` never changes once set",
 )
 
@@ -152,6 +158,30 @@ commits = Table(
     Column("outputs", _json, nullable=False),
     Column("reuse_key", String(64)),
     comment="The one attempt of each step and index whose outputs count; rows never change",
+)
+
+callbacks = Table(
+    "callbacks",
+    metadata,
+    Column("job_id", String(32), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("event", String(10), primary_key=True),
+    Column("uri", Text, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("first_try", Float),
+    Column("last_try", Float),
+    Column("next_try", Float, nullable=False),
+    Column("status", Integer),
+    Column("error", Text),
+    Column("delivered", Float),
+    Index(
+        "callbacks_open",
+        "next_try",
+        sqlite_where=text("open = 1"),
+        postgresql_where=text("open"),
+    ),
+    comment="Whom a job's subscriber wants called, and what became of it",
 )
 
 releases = Table(

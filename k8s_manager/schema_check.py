@@ -18,10 +18,23 @@ from k8s_manager.cwl_types import describe_value
 FORMATS = FormatChecker(formats=("date", "email", "ipv4", "ipv6", "uuid", "regex"))
 
 
-def violations(schema: Mapping[str, Any], value: Any) -> Iterator[tuple[str, str, str]]:
-    """Yield ``(JSON pointer, expected, got)`` for each way in which a value breaks a schema."""
+_LONGEST = 300
+"""Characters of a description that an error repeats."""
+
+
+def violations(
+    schema: Mapping[str, Any], value: Any, about: str | None = None
+) -> Iterator[tuple[str, str, str]]:
+    """Yield ``(JSON pointer, expected, got)`` for each way in which a value breaks a schema.
+
+    Args:
+        schema: The schema.
+        value: The value.
+        about: What people are told about the value; says in words what a ``pattern`` means, where
+            the schema beside the pattern has no ``description`` or ``title`` that does.
+    """
     for error in _validator(dumps(schema, sort_keys=True)).iter_errors(value):
-        yield from _explain(error)
+        yield from _explain(error, about or "")
 
 
 @lru_cache(maxsize=1024)
@@ -58,7 +71,18 @@ _TYPES = {
 }
 
 
-def _explain(error: ValidationError) -> Iterator[tuple[str, str, str]]:
+_FORMAT_WORDS = {
+    "date": "a date such as 2023-05-01",
+    "date-time": "a date and time with its zone, such as 2023-05-01T12:00:00Z",
+    "email": "an e-mail address",
+    "ipv4": "an IPv4 address such as 192.0.2.1",
+    "ipv6": "an IPv6 address such as 2001:db8::1",
+    "uri": "an absolute address such as https://example.org/a",
+    "uuid": "a UUID such as 123e4567-e89b-12d3-a456-426614174000",
+}
+
+
+def _explain(error: ValidationError, about: str) -> Iterator[tuple[str, str, str]]:
     pointer = "".join(
         f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.absolute_path
     )
@@ -80,9 +104,9 @@ def _explain(error: ValidationError) -> Iterator[tuple[str, str, str]]:
         case "enum":
             yield pointer, "one of " + ", ".join(str(item) for item in limit), got
         case "pattern":
-            yield pointer, f"text of the form {limit}", got
+            yield pointer, _pattern_in_words(error, about), got
         case "format":
-            yield pointer, f"text of format {limit}", got
+            yield pointer, _FORMAT_WORDS.get(str(limit), f"text of format {limit}"), got
         case "required":
             name = re.sub(r"^'(.*)' is a required property$", r"\1", error.message)
             yield f"{pointer}/{name}", "a value", "nothing"
@@ -107,6 +131,18 @@ def _explain(error: ValidationError) -> Iterator[tuple[str, str, str]]:
             yield from _explain_choice(error, pointer, got)
         case _:
             yield pointer, f"{keyword} {limit}", got
+
+
+def _pattern_in_words(error: ValidationError, about: str) -> str:
+    """Say what a pattern means as its author says it to people; the pattern itself comes last."""
+    schema: Any = error.schema if isinstance(error.schema, Mapping) else {}
+    words = schema.get("description") or about or schema.get("title")
+    if not words:
+        return f"text of the form {error.validator_value}"
+    sentence = " ".join(str(words).split()).rstrip(".")
+    if len(sentence) > _LONGEST:
+        sentence = sentence[:_LONGEST].rsplit(" ", 1)[0] + " ..."
+    return f"{sentence} (pattern {error.validator_value})"
 
 
 def _explain_choice(

@@ -18,6 +18,7 @@ import yaml
 from k8s_manager.errors import ConfigError
 from k8s_manager.identity_settings import IdentitySettings
 from k8s_manager.kubernetes_settings import KubernetesSettings
+from k8s_manager.outside_settings import OutsideSettings
 from k8s_manager.setting_values import converted
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -94,8 +95,12 @@ class Settings:
     """Largest request body. An inventory of the whole state as GeoJSON has about 20 MB."""
     coverage_limit_cells: int = 16_000_000
     """Largest coverage answer in cells (all bands); beyond it 413 with the scale that fits."""
-    input_hosts: tuple[str, ...] = ()
-    """Hosts from which inputs may be fetched by reference. None by default."""
+    inline_limit_bytes: int = 1_000_000
+    """Largest result that stands inside a document or between other results; a larger one is
+    answered by reference even where its value was asked for."""
+    open_jobs_per_owner: int = 2_000
+    """Unfinished jobs that one owner may have; more get 429. The controller looks at 2,000 within
+    a second. 0 sets no limit."""
     metrics: str = "loopback"
     """CDI_METRICS: who may read ``/metrics`` of the web server: ``loopback`` (this machine, unless
     a proxy passes the request on), ``anyone`` (for a cluster with network policies) or ``off``."""
@@ -134,6 +139,8 @@ class Settings:
     """How steps become Jobs, for the backend ``kubernetes``: a table of its own."""
     identity: IdentitySettings = field(default_factory=IdentitySettings)
     """How those who ask say who they are: a table of its own."""
+    outside: OutsideSettings = field(default_factory=OutsideSettings)
+    """Which other hosts are asked on a client's behalf: a table of its own."""
 
     @classmethod
     def load(cls, env: Mapping[str, str] | None = None, config: Path | None = None) -> Settings:
@@ -170,6 +177,7 @@ class Settings:
             "datasets": _datasets(manager.get("datasets") or {}),
             "kubernetes": KubernetesSettings.load(manager.get("kubernetes"), env),
             "identity": IdentitySettings.load(manager.get("identity"), env),
+            "outside": OutsideSettings.load(manager.get("outside"), env),
         }
         for item in fields(cls):
             variable = f"CDI_{item.name.upper()}"

@@ -11,11 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import uuid_utils
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
-from k8s_manager import records, schema
+from k8s_manager import callbacks, records, schema
 from k8s_manager.database import Database
-from k8s_manager.errors import NoSuchJob, ResultNotReady, UnknownDataset
+from k8s_manager.errors import NoSuchJob, ResultNotReady, TooManyJobs, UnknownDataset
 from k8s_manager.fault_points import reached
 from k8s_manager.queue import Queue
 from k8s_manager.records import (
@@ -33,6 +44,9 @@ from k8s_manager.records import (
 _jobs = schema.jobs.c
 _LARGE = ("process", "request")
 _LIGHT = [column for column in schema.jobs.c if column.name not in _LARGE]
+# Built once: a status request takes less time than building its query anew would.
+_WHOLE_JOB = select(schema.jobs).where(_jobs.id == bindparam("job_id"))
+_LIGHT_JOB = select(*_LIGHT).where(_jobs.id == bindparam("job_id"))
 
 
 class Store:
@@ -56,7 +70,11 @@ class Store:
         self.database.close()
 
     def create_job(self, new: NewJob) -> Job:
-        """Record a job; when this returns, the job survives whatever dies next."""
+        """Record a job; when this returns, the job survives whatever dies next.
+
+        Raises:
+            TooManyJobs: Its owner has as many unfinished jobs as one may have.
+        """
         with self.database.write() as connection:
             job = insert_job(connection, new)
         reached("job-recorded")
@@ -149,6 +167,17 @@ class Store:
             )
             for row in rows
         ]
+
+    def committed(self, job_id: str, step: str) -> dict[int, dict[str, Any]]:
+        """Return the outputs of a step's committed attempts, by index.
+
+        Raises:
+            StoreError: The database cannot be used now.
+        """
+        table = schema.commits.c
+        query = select(table.idx, table.outputs).where(table.job_id == job_id, table.step == step)
+        with self.database.read() as connection:
+            return {row.idx: row.outputs for row in connection.execute(query)}
 
     def request_dismiss(self, job_id: str) -> Job:
         """Record that the job shall stop; nothing changes for one that has ended.
@@ -270,9 +299,16 @@ class Store:
 
 
 def insert_job(connection: Connection, new: NewJob) -> Job:
-    """Record a job within a transaction and tell the controller."""
+    """Record a job within a transaction and tell the controller.
+
+    Raises:
+        TooManyJobs: Its owner has as many unfinished jobs as one may have.
+    """
     job_id = uuid_utils.uuid7().hex
     now = time.time()
+    _bump(connection, "wake")  # first: of two at once the second waits here and counts the first
+    if new.most_open:
+        _check_open(connection, new)
     connection.execute(
         insert(schema.jobs).values(
             id=job_id,
@@ -291,8 +327,18 @@ def insert_job(connection: Connection, new: NewJob) -> Job:
             files_removed=False,
         )
     )
-    _bump(connection, "wake")
+    callbacks.subscribe(connection, job_id, new.request.get("subscriber"))
     return _job(connection, job_id)
+
+
+def _check_open(connection: Connection, new: NewJob) -> None:
+    query = select(func.count()).where(_jobs.owner == new.owner, _jobs.outcome.is_(None))
+    found = connection.execute(query).scalar_one()
+    if found >= new.most_open:
+        raise TooManyJobs(
+            f"{new.owner} has {found} unfinished jobs, and may have {new.most_open}; "
+            "wait until one has ended, or dismiss one"
+        )
 
 
 def job_of(row: Row[Any]) -> Job:
@@ -337,8 +383,8 @@ def open_store(url: str, workspace: Path) -> Store:
 
 
 def _job(connection: Connection, job_id: str, whole: bool = True) -> Job:
-    query = select(schema.jobs) if whole else select(*_LIGHT)
-    row = connection.execute(query.where(_jobs.id == job_id)).first()
+    query = _WHOLE_JOB if whole else _LIGHT_JOB
+    row = connection.execute(query, {"job_id": job_id}).first()
     if row is None:
         raise no_such_job(job_id)
     return job_of(row)

@@ -12,7 +12,7 @@ from typing import Any
 from flask import current_app, request
 from werkzeug.routing import Map
 
-from k8s_manager import acceptance
+from k8s_manager import acceptance, nested
 from k8s_manager.cwl import Process
 from k8s_manager.identity import Identity, Role
 from k8s_manager.records import NewJob
@@ -59,12 +59,17 @@ ACCESS: Mapping[str, Role | None] = {
     "logs.job_logs": Role.RUNNER,
     "attempts.job_attempts": Role.RUNNER,
     "retry.retry_job": Role.RUNNER,
+    "forms.form": Role.VIEWER,
+    "forms.preview": Role.VIEWER,
+    "forms.execute": Role.RUNNER,
+    "forms.filter_jobs": Role.RUNNER,
+    "forms.dismiss": Role.RUNNER,
 }
 
 LISTS = {"jobs.job_list"}
 """Routes that list jobs: everybody sees their own there, administrators all."""
 
-RELEASING = {"processes.execution", "retry.retry_job"}
+RELEASING = {"processes.execution", "forms.execute", "retry.retry_job"}
 """Routes that start jobs; for one that makes a release they ask `require_for_release`."""
 TO_RELEASE = Role.PUBLISHER
 
@@ -94,7 +99,9 @@ def gate() -> None:
         return
     needed = ACCESS[request.endpoint]
     changes = request.method not in SAFE
-    if needed is EVERYBODY and not changes and "Authorization" not in request.headers:
+    if needed is EVERYBODY and "Authorization" not in request.headers:
+        if changes:  # also by who comes with a cookie that counts no more: to sign in anew, or out
+            refuse_forged(request)
         return
     who = asking()
     if needed is not EVERYBODY:
@@ -106,16 +113,22 @@ def gate() -> None:
         _check_owner(who, job_id)
 
 
-def accepted(service: Service, process: Process, body: Mapping[str, Any]) -> NewJob:
+def accepted(service: Service, process: Process, body: Mapping[str, Any]) -> tuple[Process, NewJob]:
     """Validate an execute request of whom asks, who then owns the job.
+
+    Returns:
+        The process that the job runs (of nested ones the workflow of all of them), and the job.
 
     Raises:
         InvalidInputs: The request breaks the description.
-        Problem: 401 or 403, where it would make a release and who asks may not.
+        Problem: 401 or 403, where a process of it would make a release and who asks may not.
     """
-    new = acceptance.accept(service.settings, process, body, owner=asking().name)
-    require_for_release(process, new.request["values"])
-    return new
+    sent = nested.unfold(service.registry, process, body, service.settings.base_url)
+    with sent.pointing_back():
+        new = acceptance.accept(service.settings, sent.process, sent.body, owner=asking().name)
+    for part, values in sent.parts(new.request["values"]):
+        require_for_release(part, values)
+    return sent.process, new
 
 
 def require_for_release(process: Process, values: Mapping[str, Any]) -> None:

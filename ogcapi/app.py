@@ -13,9 +13,11 @@ from k8s_manager.settings import Settings
 from ogcapi import (
     access,
     attempt_views,
+    bad_http,
     collection_views,
     compat,
     forgery,
+    form_views,
     job_views,
     log_views,
     monitoring_views,
@@ -24,6 +26,7 @@ from ogcapi import (
     problems,
     process_views,
     release_files,
+    request_body,
     retry_views,
     sign_in_views,
     site_views,
@@ -42,7 +45,7 @@ ALLOWED = (
 COMPRESSIBLE = ("application/json", "text/", "application/geo+json", "application/problem+json")
 VIEWS = (
     *(site_views, process_views, job_views, log_views, attempt_views, collection_views),
-    *(retry_views, release_files, monitoring_views, sign_in_views),
+    *(retry_views, release_files, monitoring_views, sign_in_views, form_views),
 )
 
 
@@ -51,19 +54,37 @@ def create_app(settings: Settings | None = None) -> Flask:
     settings = settings or Settings.load()
     app = Flask(__name__, static_folder="static", static_url_path="/static")
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
-    app.config["MAX_FORM_MEMORY_SIZE"] = settings.body_limit_bytes  # a text area may hold as much
+    # A text area may hold what a body may hold: an inventory as GeoJSON has megabytes.
+    app.config["MAX_FORM_MEMORY_SIZE"] = settings.body_limit_bytes
     app.url_map.strict_slashes = False
     compat.install()
+    bad_http.install()
     app.extensions["cdi"] = Service(settings)
     for module in VIEWS:
         app.register_blueprint(module.BLUEPRINT)
     access.check_routes(app.url_map)
+    app.before_request(_refuse_nul)
+    app.before_request(_refuse_other_names)
     app.before_request(_answer_preflight)
     app.before_request(access.gate)
     app.register_error_handler(Exception, _failed)
     app.after_request(_finish)
     logging.getLogger("pygeoapi").setLevel(logging.CRITICAL)
     return app
+
+
+def _refuse_nul() -> None:
+    """Refuse text that a database server may not be asked with."""
+    if "\0" in request.path:
+        raise problems.Problem(404, "No such address", "No address holds a NUL character (%00).")
+    if any("\0" in text for pair in request.args.items(multi=True) for text in pair):
+        raise problems.Problem(
+            400, "Invalid query parameter", "No parameter holds a NUL character (%00)."
+        )
+
+
+def _refuse_other_names() -> None:
+    forgery.refuse_other_names(request)
 
 
 def _answer_preflight() -> Response | None:
@@ -81,7 +102,7 @@ def _answer_preflight() -> Response | None:
 
 
 def _failed(error: Exception) -> Response:
-    problem = problems.from_exception(error)
+    problem = problems.from_exception(request_body.failure(error))
     if request.accept_mimetypes.best_match([problems.MEDIA_TYPE, negotiation.HTML]) == (
         negotiation.HTML
     ) and request.args.get("f") in (None, "html"):
@@ -99,6 +120,8 @@ def _finish(response: Response) -> Response:
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
     for name in ("Accept", "Accept-Language", "Accept-Encoding"):
         response.vary.add(name)
+    if negotiation.kept_language_counts():
+        response.vary.add("Cookie")
     if response.is_streamed or response.direct_passthrough:
         return response
     if request.method in ("GET", "HEAD") and response.status_code == 200:

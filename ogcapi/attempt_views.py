@@ -15,7 +15,7 @@ from ogcapi.log_views import selection
 from ogcapi.service import Service
 
 BLUEPRINT = Blueprint("attempts", __name__)
-MOST_ON_PAGE = 200  # attempts; the document has them all
+MOST_ON_PAGE = 50  # attempts; the document has them all
 # member of the document -> member of attempt.json
 MEMBERS = {
     "exitCode": "exit_code",
@@ -38,7 +38,8 @@ def job_attempts(job_id: str) -> Response:
     service: Service = current_app.extensions["cdi"]
     wanted = selection()
     job = service.store.job(job_id, whole=False)
-    found = _document(service, job, wanted)
+    logs = JobLogs.of(service.store, service.workspace, job, wanted)
+    found = _document(service, job, wanted, logs)
     if media == negotiation.HTML:
         return pages.page("attempts.html", document=status_document(job), **found, hidden=0)
     path = f"/jobs/{job.id}"
@@ -50,18 +51,21 @@ def job_attempts(job_id: str) -> Response:
     return reply({"jobID": job.id, **found, "links": links})
 
 
-def for_page(service: Service, job: Job) -> dict[str, Any]:
-    """Return steps and attempts as the page of a job shows them; not its logs once removed."""
-    if job.removed:
+def for_page(service: Service, job: Job, logs: JobLogs | None) -> dict[str, Any]:
+    """Return steps and attempts as the page of a job shows them; only steps without `logs`.
+
+    Besides the last of them (``attempts``) there are ``every`` one and the number ``hidden``.
+    """
+    if logs is None:
         steps = [_step(step) for step in service.store.steps(job.id)]
-        return {"steps": steps, "attempts": [], "hidden": 0}
-    found = _document(service, job, Selection())
-    hidden = max(0, len(found["attempts"]) - MOST_ON_PAGE)
-    return found | {"attempts": found["attempts"][hidden:], "hidden": hidden}
+        return {"steps": steps, "attempts": [], "every": [], "hidden": 0}
+    found = _document(service, job, Selection(), logs)
+    every = found["attempts"]
+    hidden = max(0, len(every) - MOST_ON_PAGE)
+    return found | {"attempts": every[hidden:], "every": every, "hidden": hidden}
 
 
-def _document(service: Service, job: Job, wanted: Selection) -> dict[str, Any]:
-    logs = JobLogs.of(service.store, service.workspace, job, wanted)
+def _document(service: Service, job: Job, wanted: Selection, logs: JobLogs) -> dict[str, Any]:
     steps = {step.step: step for step in service.store.steps(job.id)}
     ended = {
         (record.step, record.index, record.attempt): record

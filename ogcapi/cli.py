@@ -25,6 +25,7 @@ from k8s_manager.settings import Settings, read_config
 from k8s_manager.store import Store
 from k8s_manager.workspace import Workspace
 from ogcapi import cache_commands, log_printing, overview, token_commands
+from ogcapi.callback_messages import CallbackMessages
 from ogcapi.check_command import check_deployment
 from ogcapi.job_commands import retry_job, see_through
 from ogcapi.metadata import check_metadata
@@ -135,7 +136,8 @@ def run_controller(settings: Settings) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it names each of its plug-ins
     controller_metrics.listen(settings)
-    Controller(settings, _store(settings), chosen_backend(settings)).run(stop)
+    message = CallbackMessages(settings)
+    Controller(settings, _store(settings), chosen_backend(settings), message).run(stop)
 
 
 @app.command()
@@ -272,7 +274,11 @@ def _settings(config: Path | None) -> Settings:
 
 
 def _store(settings: Settings) -> Store:
-    settings.home.mkdir(parents=True, exist_ok=True)
+    try:
+        settings.home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        advice = "name a folder that can be made and written to in CDI_HOME"
+        raise ConfigError(f"{error.filename}: {error.strerror}; {advice}") from error
     store = Store(settings.database_url)
     store.migrate()
     return store

@@ -29,11 +29,11 @@ MAX_ENCLOSURES = 25  # rasters linked one by one; the manifest names all
 Text = dict[str, str]
 
 TITLES: dict[str, Text] = {
-    "objects": {"en": "inventory objects with verdict", "de": "Objekte des Bestands mit Urteil"},
+    "objects": {"en": "inventory objects with verdict", "de": "Objekte des Inventars mit Urteil"},
     "trees": {"en": "trees", "de": "Bäume"},
     "candidates": {
         "en": "possible orchards that the inventory lacks",
-        "de": "mögliche Streuobstflächen, die im Bestand fehlen",
+        "de": "mögliche Streuobstflächen, die im Inventar fehlen",
     },
     "ndom": {"en": "height above ground", "de": "Höhe über Grund (nDOM)"},
     "ndvi": {"en": "Sentinel-2 metrics of the year", "de": "Sentinel-2-Kennwerte des Jahres"},
@@ -42,7 +42,7 @@ DESCRIPTIONS: dict[str, Text] = {
     "objects": {
         "en": "Every inventory object with verdict, reason codes, values, thresholds and the "
         "dates of all inputs. Rejected does not mean lost: the reasons tell.",
-        "de": "Jedes Objekt des Bestands mit Urteil, Gründen, Werten, Schwellen und dem Datum "
+        "de": "Jedes Objekt des Inventars mit Urteil, Gründen, Werten, Schwellen und dem Datum "
         "aller Eingangsdaten. Verworfen heißt nicht verloren: die Gründe stehen dabei.",
     },
     "trees": {
@@ -51,7 +51,7 @@ DESCRIPTIONS: dict[str, Text] = {
     },
     "candidates": {
         "en": "Groups of trees that look like an orchard and are not in the inventory.",
-        "de": "Baumgruppen, die wie eine Streuobstwiese aussehen und nicht im Bestand stehen.",
+        "de": "Baumgruppen, die wie eine Streuobstwiese aussehen und nicht im Inventar stehen.",
     },
     "ndom": {
         "en": "Normalised surface model: height of trees and buildings above ground, metres.",

@@ -17,7 +17,7 @@ from pygeoapi import api as core
 from pygeoapi import linked_data, util
 from pygeoapi.api import APIRequest, itemtypes
 
-from ogcapi import crs
+from ogcapi import crs, negotiation
 
 try:
     from pygeoapi.crs import CrsTransformSpec
@@ -30,10 +30,16 @@ __all__ = ["VERSION", "CrsTransformSpec", "JsonRequest", "install", "plain"]
 
 
 class JsonRequest(APIRequest):  # type: ignore[misc]
-    """A request that pygeoapi answers with JSON, whatever the client prefers: pages are ours."""
+    """A request that pygeoapi answers with JSON, whatever the client prefers: pages are ours.
+
+    Titles are in the language of the page that is made of it.
+    """
 
     def _get_format(self, *_: Any, **__: Any) -> str:
         return "json"
+
+    def _get_locale(self, headers: Any, supported_locales: Any) -> Any:
+        return super()._get_locale({"accept-language": negotiation.language()}, supported_locales)
 
 
 def install() -> None:

@@ -22,6 +22,7 @@ MEDIA_TYPES = {
     ".html": HTML,
     ".txt": "text/plain",
     ".csv": "text/csv",
+    ".xml": "text/xml",
 }
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import re
 import secrets
 from urllib.parse import urlsplit
@@ -60,6 +61,45 @@ def refuse_forged(sent: Request) -> None:
             f"Its hidden field {FIELD!r} is missing or does not fit this browser's session. Load "
             "the page anew and send the form again.",
         )
+
+
+def refuse_other_names(sent: Request) -> None:
+    """Refuse a name that a site may have given to this machine (DNS rebinding).
+
+    Where nobody is asked who they are, everybody on this machine may do everything; a page of a
+    site whose name suddenly leads here would be one of them, and of our own origin.
+
+    Raises:
+        Problem: 403 with the names that are known.
+    """
+    service: Service = current_app.extensions["cdi"]
+    settings = service.settings
+    if settings.identity.asked or settings.allow_anonymous or not _is_loopback(settings.host):
+        return
+    own = urlsplit(settings.base_url).hostname
+    try:
+        name = urlsplit(f"//{sent.host}").hostname or ""
+    except ValueError:
+        name = ""
+    # A name without a dot is of the local network: no site has one.
+    local = name != "" and not {".", ":"} & set(name)
+    if name != own and not local and not _is_loopback(name):
+        raise Problem(
+            403,
+            "This server does not go by that name",
+            f"It asks nobody who they are and is reached as localhost, or by the name that "
+            f"CDI_PUBLIC_URL gives it ({own}). CDI_IDENTITY_METHOD=tokens asks for tokens instead; "
+            "CDI_ALLOW_ANONYMOUS=1 takes any name.",
+        )
+
+
+def _is_loopback(name: str) -> bool:
+    if name == "localhost" or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
 
 
 def csrf_field() -> Markup:

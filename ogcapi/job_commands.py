@@ -14,6 +14,7 @@ from k8s_manager.settings import Settings
 from k8s_manager.store import Store, open_store
 from k8s_manager.workspace import Workspace
 from ogcapi import overview
+from ogcapi.callback_messages import CallbackMessages
 from ogcapi.terminal import ERR, OUT, Config, complain
 from ogcapi.watch import watch
 
@@ -24,7 +25,8 @@ def see_through(settings: Settings, store: Store, job: Job) -> None:
     Raises:
         typer.Exit: It did not succeed (1), or was interrupted (130).
     """
-    job, interrupted = watch(Controller(settings, store, chosen_backend(settings)), store, job, OUT)
+    backend, message = chosen_backend(settings), CallbackMessages(settings)
+    job, interrupted = watch(Controller(settings, store, backend, message), store, job, OUT)
     if job.status != "successful":
         error = job.error or {}
         complain(f"{job.status}: {error.get('title') or job.message or 'no reason was recorded'}")

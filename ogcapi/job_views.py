@@ -9,8 +9,8 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 
 from k8s_manager.errors import JobGone
-from k8s_manager.records import FINAL, STATUSES, Job, JobFilter
-from ogcapi import attempt_views, negotiation, pages, results, retry_views
+from k8s_manager.records import FINAL, STATUSES, JobFilter
+from ogcapi import job_page, jobs_page, negotiation, pages, results, retry_views
 from ogcapi.documents import here, link, reply, status_document
 from ogcapi.identification import asking
 from ogcapi.problems import Problem
@@ -39,7 +39,7 @@ def job_list() -> Response:
     shown = [status_document(job) for job in store.queue.shown(page.jobs)]
     document = {"jobs": shown, "links": links}
     if media == negotiation.HTML:
-        return pages.page("jobs.html", document=document, statuses=STATUSES)
+        return jobs_page.show(_service(), document)
     return reply(document)
 
 
@@ -52,14 +52,7 @@ def job_status(job_id: str) -> Response:
     [job] = service.store.queue.shown([service.store.job(job_id, whole=media == negotiation.HTML)])
     document = retry_views.document_of(service, job)
     if media == negotiation.HTML:
-        return pages.page(
-            "job.html",
-            document=document,
-            error=job.error,
-            retry=retry_views.can_be_retried(job),
-            **attempt_views.for_page(service, job),
-            links=results.links(service, job) if _has_results(job) else [],
-        )
+        return job_page.show(service, job, document)
     answer = reply(document)
     if job.status not in FINAL:
         answer.headers["Retry-After"] = "2"
@@ -104,10 +97,6 @@ def dismiss(job_id: str) -> Response:
     document = status_document(job)
     document["status"] = "dismissed"
     return reply(document)
-
-
-def _has_results(job: Job) -> bool:
-    return job.status == "successful" and job.why_files_are_gone is None
 
 
 def _service() -> Service:
@@ -160,7 +149,9 @@ def _interval(text: str | None) -> tuple[float | None, float | None]:
     if len(parts) > 2:
         raise Problem(400, "Invalid query parameter", f"datetime={text}: expected start/end")
     ends: list[Any] = [None if part in ("", "..") else _instant(part) for part in parts]
-    return (ends[0], ends[0]) if len(ends) == 1 else (ends[0], ends[1])
+    start, end = (ends[0], ends[0]) if len(ends) == 1 else (ends[0], ends[1])
+    # Documents show milliseconds: what began within one is found by it.
+    return start, None if end is None else end + 0.000_999
 
 
 def _instant(text: str) -> float:

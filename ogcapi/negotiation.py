@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from flask import request
+from flask import g, request
 from werkzeug.datastructures import MIMEAccept
 
 from ogcapi.problems import Problem
@@ -14,7 +14,12 @@ JSON = "application/json"
 GEOJSON = "application/geo+json"
 HTML = "text/html"
 PROBLEM = "application/problem+json"
+LISTS = {"type", "processID", "status"}
+"""Query parameters that may be repeated, or hold several values with commas between them."""
 FORMATS = {"json": JSON, "html": HTML}
+LANGUAGES = {"en": "English", "de": "Deutsch"}
+"""Languages of pages, each with its name in itself; the first is the default."""
+LANGUAGE_COOKIE = "lang"
 
 
 def representation(
@@ -61,10 +66,10 @@ def is_browser() -> bool:
 
 
 def known_parameters(*names: str) -> None:
-    """Refuse query parameters that this path does not know.
+    """Refuse query parameters that this path does not know, or that would be read in part only.
 
     Raises:
-        Problem: 400 naming the unknown parameters and the known ones.
+        Problem: 400 naming the unknown parameters and the known ones, or those given twice.
     """
     known = {"f", "lang", *names}
     unknown = sorted(set(request.args) - known)
@@ -73,6 +78,18 @@ def known_parameters(*names: str) -> None:
             400,
             "Unknown query parameter",
             f"{', '.join(unknown)} not known here; known: {', '.join(sorted(known))}",
+        )
+    _refuse_repeated()
+
+
+def _refuse_repeated() -> None:
+    repeated = [name for name, given in request.args.lists() if len(given) > 1]
+    twice = sorted(set(repeated) - LISTS)
+    if twice:
+        raise Problem(
+            400,
+            "Query parameter given twice",
+            f"{', '.join(twice)}: only one value can count; expected each parameter once",
         )
 
 
@@ -92,13 +109,32 @@ def number(name: str, default: int, low: int, high: int) -> int:
     return int(text)
 
 
-def language(supported: Iterable[str] = ("en", "de")) -> str:
-    """Choose the language of pages by ``lang=``, else by ``Accept-Language``."""
-    supported = list(supported)
-    wanted = (request.args.get("lang") or "").split("-")[0]
-    if wanted in supported:
+def language() -> str:
+    """Choose the language of pages: by ``lang=``, else the one kept, else ``Accept-Language``.
+
+    What is found stands for the whole request. `kept_language_counts` tells whether the answer
+    depends on the cookie.
+    """
+    found = g.get("language")
+    if found is None:
+        found = g.language = _language()
+    return str(found)
+
+
+def kept_language_counts() -> bool:
+    """Tell whether the cookie was looked at for this answer, so that caches have to know."""
+    return bool(g.get("language_was_kept", False))
+
+
+def _language() -> str:
+    wanted = (request.args.get("lang") or "").split("-")[0].lower()
+    if wanted in LANGUAGES:
         return wanted
+    g.language_was_kept = True
+    kept = request.cookies.get(LANGUAGE_COOKIE)
+    if kept in LANGUAGES:
+        return kept
     for tag in request.accept_languages.values():
-        if tag.split("-")[0] in supported:
-            return tag.split("-")[0]
-    return supported[0]
+        if tag.split("-")[0].lower() in LANGUAGES:
+            return tag.split("-")[0].lower()
+    return next(iter(LANGUAGES))

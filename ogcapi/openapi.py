@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from k8s_manager import description
-from ogcapi import openapi_components, openapi_security
+from ogcapi import openapi_components, openapi_processes, openapi_security
 from ogcapi.collection_views import ITEM_PARAMETERS, filters
 from ogcapi.monitoring_views import METRICS
 from ogcapi.service import Service
 
 JSON = "application/json"
 HTML = "text/html"
+OPENAPI = "application/vnd.oai.openapi+json;version=3.0"
 TEXT = "text/plain"
 GEOJSON = "application/geo+json"
 SCHEMA = "application/schema+json"
@@ -49,9 +49,9 @@ def document(service: Service) -> dict[str, Any]:
 
 def _site() -> dict[str, Any]:
     return {
-        "/": _get("site", "landingPage", "Landing page"),
-        "/conformance": _get("site", "conformance", "Conformance classes"),
-        "/openapi": _get("site", "apiDefinition", "This document"),
+        "/": _get("site", "landingPage", "Landing page", schema="landingPage"),
+        "/conformance": _get("site", "conformance", "Conformance classes", schema="confClasses"),
+        "/openapi": _get("site", "apiDefinition", "This document", formats=(OPENAPI, HTML)),
         "/health": _get("site", "health", "Whether the server works", formats=(JSON,)),
         "/healthz": _get("site", "alive", "Whether the worker answers", formats=(JSON,)),
         "/readyz": _get("site", "ready", "Whether it can serve", formats=(JSON,), more=("503",)),
@@ -161,30 +161,18 @@ def _processes(service: Service) -> dict[str, Any]:
             "processes",
             "All processes",
             [_reference("limit-processes"), _reference("offset")],
+            schema="processList",
         )
     }
     for process in service.registry.processes.values():
         key = process.id.replace("-", "_")
-        paths[f"/processes/{process.id}"] = _get("processes", f"describe_{key}", process.title)
-        described = description.describe(process)
-        required = [
-            name for name, entry in described["inputs"].items() if entry.get("minOccurs", 1)
-        ]
-        body = {
-            "type": "object",
-            "properties": {
-                "inputs": {
-                    "type": "object",
-                    "properties": {
-                        name: {"description": entry.get("title", name)}
-                        for name, entry in described["inputs"].items()
-                    },
-                    **({"required": required} if required else {}),
-                },
-                "outputs": {"type": "object"},
-                "response": {"type": "string", "enum": ["raw", "document"]},
-            },
-        }
+        paths[f"/processes/{process.id}"] = _get(
+            "processes", f"describe_{key}", process.title, schema="process"
+        )
+        content: dict[str, Any] = {"schema": openapi_processes.execute_request(process)}
+        example = openapi_processes.example(service, process)
+        if example is not None:
+            content["example"] = example
         paths[f"/processes/{process.id}/execution"] = {
             "post": {
                 "tags": ["processes"],
@@ -192,13 +180,16 @@ def _processes(service: Service) -> dict[str, Any]:
                 "summary": f"Execute: {process.title}",
                 "description": f"See /processes/{process.id} for the inputs.",
                 "parameters": [_reference("prefer")],
-                "requestBody": {"required": True, "content": {JSON: {"schema": body}}},
+                "requestBody": {"required": True, "content": {JSON: content}},
                 "responses": {
-                    "200": {"description": "The results (synchronous execution)"},
+                    "200": openapi_processes.RESULTS,
                     "201": _created(),
-                    "204": {"description": "Links to the results (raw, by reference)"},
-                    **_errors("400", "404", "413", "415", "503"),
+                    "204": openapi_processes.LINKS,
+                    **_errors(
+                        *("400", "404", "410", "413", "415", "422", "429", "431", "500", "503")
+                    ),
                 },
+                "callbacks": openapi_components.callbacks(),
             }
         }
     return paths
@@ -208,8 +199,7 @@ def _jobs() -> dict[str, Any]:
     job = _reference("jobId")
     output = _reference("output")
     names = ("type", "processID", "status", "datetime", "minDuration", "maxDuration")
-    status = _get("jobs", "jobStatus", "Status of a job", [job])
-    status["get"]["responses"]["200"] = _json("Status", "statusInfo")
+    status = _get("jobs", "jobStatus", "Status of a job", [job], schema="statusInfo")
     status["delete"] = {
         "tags": ["jobs"],
         "operationId": "dismiss",
@@ -218,7 +208,9 @@ def _jobs() -> dict[str, Any]:
         "responses": {"200": _json("Status", "statusInfo"), **_errors("404", "410")},
     }
     path = "/jobs/{jobId}/results"
-    every = _get("jobs", "results", "Results of a job", [job, _reference("outputs")])
+    chosen = [job, _reference("outputs")]
+    every = _get("jobs", "results", "Results of a job", chosen, formats=(JSON, HTML, "*/*"))
+    every["get"]["responses"]["204"] = openapi_processes.LINKS
     one = _get("jobs", "result", "One result", [job, output], ("*/*",))
     file = _get("jobs", "resultFile", "One file", [job, output, _reference("file")], ("*/*",))
     for entry in (every, one, file):
@@ -229,6 +221,7 @@ def _jobs() -> dict[str, Any]:
             "jobs",
             "Jobs, newest first",
             [*(_reference(name) for name in names), _reference("limit-jobs"), _reference("after")],
+            schema="jobList",
         ),
         "/jobs/{jobId}": status,
         "/jobs/{jobId}/logs": _logs(job),
@@ -253,10 +246,7 @@ def _logs(job: dict[str, str]) -> dict[str, Any]:
 def _attempts(job: dict[str, str]) -> dict[str, Any]:
     chosen = [_reference(name) for name in ("step", "index", "attempt")]
     summary = "Steps of a job and their attempts"
-    attempts = _get("jobs", "attempts", summary, [job, *chosen], more=("410",))
-    schema = {"$ref": "#/components/schemas/attempts"}
-    attempts["get"]["responses"]["200"]["content"][JSON] = {"schema": schema}
-    return attempts
+    return _get("jobs", "attempts", summary, [job, *chosen], more=("410",), schema="attempts")
 
 
 def _retry(job: dict[str, str]) -> dict[str, Any]:
@@ -272,7 +262,7 @@ def _retry(job: dict[str, str]) -> dict[str, Any]:
             "responses": {
                 "201": _created(),
                 "303": {"description": "The page of the new job, for browsers"},
-                **_errors("400", "404", "409", "410"),
+                **_errors("400", "404", "409", "410", "429"),
             },
         }
     }
@@ -285,20 +275,33 @@ def _get(
     parameters: list[Any] | None = None,
     formats: tuple[str, ...] = (JSON, HTML),
     more: tuple[str, ...] = (),
+    schema: str | None = None,
 ) -> dict[str, Any]:
+    """Describe a GET request; `schema` names the component that its JSON answer keeps to."""
     content: dict[str, Any] = {media: {"schema": {}} for media in formats}
+    if schema is not None:
+        content[JSON] = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
     return {
         "get": {
             "tags": [tag],
             "operationId": operation,
             "summary": summary,
-            "parameters": [*(parameters or []), _reference("f"), _reference("lang")],
+            "parameters": [*(parameters or []), _format(formats), _reference("lang")],
             "responses": {
                 "200": {"description": summary, "content": content},
-                **_errors("400", "404", "406", *more),
+                **_errors("400", "404", "406", "414", "431", *more),
             },
         }
     }
+
+
+def _format(formats: tuple[str, ...]) -> dict[str, str]:
+    """Describe ``f`` by the formats of a path; some paths offer more names than can be listed."""
+    pages = {"text/html": "html", TEXT: "text"}
+    names = {"json" if "json" in media else pages.get(media, "any") for media in formats}
+    if "any" in names:
+        return _reference("f-any")
+    return _reference("f-" + "-".join(sorted(names, reverse=True)))
 
 
 def _errors(*codes: str) -> dict[str, Any]:

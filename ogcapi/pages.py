@@ -1,9 +1,14 @@
-"""HTML pages: each is a rendering of the JSON document of the same address."""
+"""HTML pages: each is a rendering of the JSON document of the same address.
+
+A visitor's choice of language (``?lang=``) is kept in a cookie; nothing else is kept.
+"""
 
 from __future__ import annotations
 
 import functools
 import json
+import threading
+from collections.abc import Callable, Hashable
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -11,7 +16,7 @@ from flask import Response, current_app, request
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from ogcapi import forgery, negotiation
+from ogcapi import forgery, negotiation, phrases, translation
 from ogcapi.identification import COOKIE, shown
 from ogcapi.problems import Problem
 
@@ -20,13 +25,27 @@ POLICY = (
     "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
 )
+KEPT_S = 365 * 24 * 3600
+"""Seconds for which a browser keeps the choice of language."""
+
+MOST_KEPT = 200
+"""Parts of pages that are kept."""
+_KEPT: dict[Hashable, Markup] = {}
+_KEPT_LOCK = threading.Lock()
 
 FIRST_COLUMNS = ("name", "municipality", "verdict", "reason_main", "trees", "confidence")
 COLUMNS = 8
 
 
-def page(template: str, status: int = 200, **context: Any) -> Response:
-    """Render a template to an answer."""
+def page(template: str, status: int = 200, path: str | None = None, **context: Any) -> Response:
+    """Render a template to an answer.
+
+    Args:
+        template: Its name.
+        status: Of the answer.
+        path: Address of the page below the service's root, where it is not the request's.
+        context: What the template needs.
+    """
     settings = current_app.extensions["cdi"].settings
     config = current_app.extensions["cdi"].config
     text = (
@@ -38,16 +57,52 @@ def page(template: str, status: int = 200, **context: Any) -> Response:
             address=settings.base_url,
             title=localised(config["metadata"]["identification"]["title"]),
             language=negotiation.language(),
-            alternate=_alternate(),
             asked=settings.identity.asked,
             who=shown(),
             signed_in=COOKIE in request.cookies,
             sign_in=_sign_in(),
+            switches=_switches(path),
+            alternate=_address(path, f="json"),
             **context,
         )
     )
-    headers = {"Content-Security-Policy": POLICY, "Content-Language": negotiation.language()}
-    return Response(text, status, headers, mimetype=negotiation.HTML)
+    # An ETag goes with it: browsers ask whether their copy is the newest, and get 304 if it is.
+    headers = {
+        "Content-Security-Policy": POLICY,
+        "Content-Language": negotiation.language(),
+        "Cache-Control": "no-cache",
+    }
+    answer = Response(text, status, headers, mimetype=negotiation.HTML)
+    if request.args.get("lang") == negotiation.language():
+        _keep_language(answer)
+    return answer
+
+
+def kept(template: str, key: Hashable, make: Callable[[], dict[str, Any]]) -> Markup:
+    """Return a part of a page that is the same for everyone, rendered once for each language.
+
+    Args:
+        template: Its name.
+        key: What the part depends on besides the language.
+        make: Gives what the template needs.
+    """
+    whole = (template, key, negotiation.language(), _root())
+    with _KEPT_LOCK:
+        found = _KEPT.get(whole)
+    if found is None:
+        found = part(template, **make())
+        with _KEPT_LOCK:
+            if len(_KEPT) >= MOST_KEPT:  # older keys are of releases and processes that were
+                _KEPT.clear()
+            _KEPT[whole] = found
+    return found
+
+
+def part(template: str, **context: Any) -> Markup:
+    """Render a part of a page."""
+    known = {"base": _root(), "language": negotiation.language()}
+    text = _environment().get_template(template).render(known | context)
+    return Markup(text)  # noqa: S704  the template escaped what it was given
 
 
 def problem_page(problem: Problem) -> Response:
@@ -65,10 +120,32 @@ def localised(value: Any) -> str:
     return str(value)
 
 
-def _alternate() -> str:
-    """Return the address of the same document as JSON."""
-    query = [(key, value) for key, value in request.args.items(multi=True) if key != "f"]
-    return f"{_root()}{quote(request.path)}?{urlencode([*query, ('f', 'json')])}"
+def _keep_language(answer: Response) -> None:
+    answer.set_cookie(
+        negotiation.LANGUAGE_COOKIE,
+        negotiation.language(),
+        max_age=KEPT_S,
+        path=_root() or "/",
+        secure=current_app.extensions["cdi"].settings.base_url.startswith("https:"),
+        httponly=True,
+        samesite="Lax",
+    )
+    answer.headers["Cache-Control"] = "private, no-cache"  # a shared cache would hand it to others
+
+
+def _switches(path: str | None) -> list[dict[str, str]]:
+    """Return the languages with the address of this page in each."""
+    return [
+        {"code": code, "name": name, "address": _address(path, lang=code)}
+        for code, name in negotiation.LANGUAGES.items()
+    ]
+
+
+def _address(path: str | None, **changes: str) -> str:
+    """Return the address of this page with another query parameter."""
+    given = [] if path else list(request.args.items(multi=True))
+    query = [(key, value) for key, value in given if key not in changes]
+    return f"{_root()}{quote(path or request.path)}?{urlencode([*query, *changes.items()])}"
 
 
 def _sign_in() -> str:
@@ -93,14 +170,31 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         auto_reload=False,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        *(translation.gettext, translation.ngettext, True),
+        *(translation.pgettext, translation.npgettext),
     )
     environment.globals["csrf_field"] = forgery.csrf_field
     environment.filters["localised"] = localised
     environment.filters["pretty"] = lambda value: json.dumps(value, indent=2, ensure_ascii=False)
     environment.filters["data"] = _data
     environment.filters["columns"] = _columns
-    environment.filters["moment"] = lambda time: time[:19].replace("T", " ")
+    environment.filters["when"] = _when
+    environment.filters["day"] = lambda time: translation.moment(time).partition(" ")[0]
+    environment.filters["number"] = translation.number
+    environment.filters["said"] = phrases.said
+    environment.globals["word"] = phrases.word
     return environment
+
+
+def _when(time: str) -> Markup:
+    """Return an ISO-8601 time for people and programs; nothing for ""."""
+    if not time:
+        return Markup("")
+    return Markup('<time datetime="{}">{}</time>').format(time, translation.moment(time))
 
 
 def _columns(properties: dict[str, Any]) -> list[str]:

@@ -10,9 +10,12 @@ from flask import Response, request
 from werkzeug.exceptions import HTTPException
 
 from k8s_manager import errors
+from k8s_manager.records import Job
 
 LOGGER = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = "30"
+"""Seconds after which a job of an owner who has too many may have ended."""
 KEPT_HEADERS = ("Allow", "Content-Range", "Retry-After", "WWW-Authenticate")
 OGC = "http://www.opengis.net/def/exceptions/ogcapi-processes-1/1.0/"
 
@@ -27,6 +30,7 @@ TABLE: dict[type[Exception], tuple[int, str, str]] = {
     errors.JobGone: (410, "about:blank", "The job was dismissed"),
     errors.FilesExpired: (410, "about:blank", "The files of the job were deleted"),
     errors.NotRetryable: (409, "about:blank", "The job cannot be retried"),
+    errors.TooManyJobs: (429, "about:blank", "Too many unfinished jobs"),
     errors.UnknownDataset: (404, "about:blank", "No such dataset"),
     errors.InvalidInputs: (400, OGC + "invalid-parameter-value", "The request is not valid"),
     errors.StoreError: (503, "about:blank", "The job store cannot be used now"),
@@ -50,20 +54,35 @@ class Problem(Exception):  # noqa: N818  the standard's word
         self.status, self.title, self.detail, self.type = status, title, detail, type_
         self.headers, self.members = headers or {}, members
 
+    def document(self) -> dict[str, Any]:
+        """Return the problem as the answer to this request."""
+        return {
+            "type": self.type,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail or self.title,
+            "instance": request.path,
+            **self.members,
+        }
+
 
 def response(problem: Problem) -> Response:
     """Turn a problem into an HTTP answer."""
-    document = {
-        "type": problem.type,
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.detail or problem.title,
-        "instance": request.path,
-        **problem.members,
-    }
     # A request may hold half a surrogate pair, which has no UTF-8 form, and the problem quotes it.
-    body = json.dumps(document, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    body = json.dumps(problem.document(), ensure_ascii=False).encode("utf-8", "backslashreplace")
     return Response(body, problem.status, problem.headers, MEDIA_TYPE)
+
+
+def of_job(job: Job) -> Problem:
+    """Return why a job failed."""
+    error = dict(job.error or {})
+    return Problem(
+        int(error.pop("status", 500)),
+        error.pop("title", "The job failed"),
+        error.pop("detail", job.message),
+        error.pop("type", "about:blank"),
+        **error,
+    )
 
 
 def from_exception(error: Exception) -> Problem:
@@ -86,7 +105,8 @@ def from_exception(error: Exception) -> Problem:
                     }
                     for violation in error.violations
                 ]
-            return Problem(status, title, str(error), type_, **members)
+            headers = {"Retry-After": RETRY_AFTER_S} if status == 429 else None
+            return Problem(status, title, str(error), type_, headers, **members)
     LOGGER.exception("unexpected error at %s %s", request.method, request.path)
     return Problem(
         500,

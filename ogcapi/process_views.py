@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 from flask import Blueprint, Response, current_app, request
@@ -15,7 +13,7 @@ from werkzeug.http import parse_list_header
 from k8s_manager import description
 from k8s_manager.cwl import Process
 from k8s_manager.records import FINAL, Job, NewJob
-from ogcapi import negotiation, pages, results
+from ogcapi import negotiation, pages, process_page, request_body, results
 from ogcapi.access import accepted
 from ogcapi.documents import here, link, reply, status_document
 from ogcapi.problems import Problem
@@ -23,6 +21,8 @@ from ogcapi.service import Service
 
 BLUEPRINT = Blueprint("processes", __name__)
 MOST_PROCESSES = 1000  # of one page
+EXPECTED = "an execute request: an object with 'inputs'"
+MOST_OFFSET = 1_000_000
 EXECUTE = "http://www.opengis.net/def/rel/ogc/1.0/execute"
 
 
@@ -34,7 +34,7 @@ def process_list() -> Response:
     service = _service()
     everything = sorted(service.registry.processes.values(), key=lambda process: process.id)
     limit = negotiation.number("limit", MOST_PROCESSES, 1, MOST_PROCESSES)
-    offset = negotiation.number("offset", 0, 0, 1_000_000)
+    offset = negotiation.number("offset", 0, 0, MOST_OFFSET)
     chosen = everything[offset : offset + limit]
     links = [
         link(here(), "self", negotiation.JSON, "This document"),
@@ -48,7 +48,8 @@ def process_list() -> Response:
         links.append(link(target, "prev", negotiation.JSON, "Previous page"))
     document = {"processes": [_summary(process) for process in chosen], "links": links}
     if media == negotiation.HTML:
-        return pages.page("processes.html", document=document)
+        titles = process_page.titles(service)
+        return pages.page("processes.html", document=document, titles=titles)
     return reply(document)
 
 
@@ -61,25 +62,25 @@ def process_description(process_id: str) -> Response:
     document = description.describe(process)
     document["links"] = _links(process)
     if media == negotiation.HTML:
-        return pages.page("process.html", document=document, example=_example(process))
+        return process_page.show(_service(), process)
     return reply(document)
 
 
 @BLUEPRINT.post("/processes/<process_id>/execution")
 def execution(process_id: str) -> Response:
     """Accept an execution, asynchronous or (where the process allows it) synchronous."""
-    negotiation.known_parameters("response")
+    negotiation.known_parameters()
     service = _service()
     process = service.registry.get(process_id)
-    new = accepted(service, process, _body())
-    options = description.describe(process)["jobControlOptions"]
+    executed, new = accepted(service, process, request_body.read(EXPECTED))
+    options = description.job_control_options(executed)
     asynchronous, wait_s, applied = _preference(options, service.settings.sync_limit_s)
     if asynchronous:
         job = service.store.create_job(new)
     else:
         job = _run_and_wait(service, new, wait_s)
         if job.status in FINAL:
-            return _with_preference(results.response(service, job), applied)
+            return _with_preference(_with_monitor(results.response(service, job), job), applied)
         applied = "respond-async"  # the work outlasted the wait: the client gets the job
     answer = reply(status_document(job), 201)
     answer.headers["Location"] = f"{service.settings.base_url}/jobs/{job.id}"
@@ -89,59 +90,6 @@ def execution(process_id: str) -> Response:
 def _service() -> Service:
     service: Service = current_app.extensions["cdi"]
     return service
-
-
-def _body() -> dict[str, Any]:
-    if request.mimetype and request.mimetype not in (
-        "application/json",
-        "application/x-www-form-urlencoded",  # what curl -d sends when no type is given
-    ):
-        raise Problem(
-            415, "Unsupported media type", f"{request.mimetype} given; send application/json"
-        )
-    text = request.get_data(cache=False, parse_form_data=False)
-    try:
-        body = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
-    except RecursionError as error:
-        raise Problem(400, "The body is not valid JSON", "It is nested too deeply.") from error
-    except ValueError as error:
-        raise Problem(
-            400,
-            "The body is not valid JSON",
-            f"{error}. Send an execute request: an object with 'inputs'.",
-        ) from error
-    if not isinstance(body, dict):
-        raise Problem(
-            400, "The body is not an execute request", "Expected a JSON object with 'inputs'."
-        )
-    if b"\\u" in text and not all(_is_writable(part) for part in _texts(body)):
-        raise Problem(
-            400,
-            "The body holds text that no program can take",
-            "A NUL character (\\u0000) or half a surrogate pair (\\ud800 to \\udfff) is in it.",
-        )
-    return body
-
-
-def _texts(body: Any) -> Iterator[str]:
-    """Yield every key and every text of a document."""
-    left = [body]
-    while left:
-        part = left.pop()
-        if isinstance(part, str):
-            yield part
-        elif isinstance(part, dict):
-            left += [*part.keys(), *part.values()]
-        elif isinstance(part, list):
-            left += part
-
-
-def _is_writable(text: str) -> bool:
-    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not a JSON number")
 
 
 def _preference(options: list[str], limit_s: float) -> tuple[bool, float, str | None]:
@@ -186,6 +134,14 @@ def _run_and_wait(service: Service, new: NewJob, seconds: float) -> Job:
         waiting.release()
 
 
+def _with_monitor(answer: Response, job: Job) -> Response:
+    """Name the job that a synchronous execution has made; a 204 names results and nothing else."""
+    if answer.status_code == 200:
+        target = link(f"/jobs/{job.id}", "monitor", negotiation.JSON, "Status of the job")
+        answer.headers.add("Link", f'<{target["href"]}>; rel="monitor"; type="{target["type"]}"')
+    return answer
+
+
 def _with_preference(answer: Response, applied: str | None) -> Response:
     if applied:
         answer.headers["Preference-Applied"] = applied
@@ -193,11 +149,7 @@ def _with_preference(answer: Response, applied: str | None) -> Response:
 
 
 def _summary(process: Process) -> dict[str, Any]:
-    document = description.describe(process)
-    keep = ("id", "version", "title", "description", "keywords", "jobControlOptions")
-    summary = {name: document[name] for name in (*keep, "outputTransmission") if name in document}
-    summary["links"] = _links(process)[:2]
-    return summary
+    return {**description.summarise(process), "links": _links(process)[:2]}
 
 
 def _links(process: Process) -> list[dict[str, str]]:
@@ -213,15 +165,3 @@ def _links(process: Process) -> list[dict[str, str]]:
             "Jobs of this process",
         ),
     ]
-
-
-def _example(process: Process) -> dict[str, Any]:
-    """Build an execute request from required inputs and defaults, for the process page."""
-    document = description.describe(process)
-    chosen = {}
-    for name, entry in document["inputs"].items():
-        if "default" in entry["schema"]:
-            chosen[name] = entry["schema"]["default"]
-        elif entry.get("minOccurs", 1):
-            chosen[name] = f"<{entry.get('title', name)}>"
-    return {"inputs": chosen}

@@ -6,23 +6,22 @@ import base64
 import json
 import re
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from flask import Response
 
+from k8s_manager.bbox import bbox_document
 from k8s_manager.errors import FilesExpired, JobGone, ResultNotReady
 from k8s_manager.records import FINAL, Job
-from ogcapi import file_answers, negotiation, pages
+from ogcapi import file_answers, negotiation, pages, problems
 from ogcapi.documents import link, reply, status_document
 from ogcapi.file_answers import media_type
 from ogcapi.negotiation import JSON
 from ogcapi.problems import Problem
 from ogcapi.service import Service
-
-INLINE_LIMIT = 1_000_000  # bytes of a file that may stand inside a results document
 
 
 def response(
@@ -34,9 +33,11 @@ def response(
         ResultNotReady, JobGone, Problem: There are no results; a failed job gives its own error.
     """
     values = _chosen(job, only or job.request.get("outputs"))
+    room = _Room(service.settings.inline_limit_bytes)
     if document or job.request.get("response", "document") == "document":
-        return reply({name: _member(service, job, name, value) for name, value in values.items()})
-    return _raw(service, job, values)
+        members = {name: _member(service, job, name, item, room) for name, item in values.items()}
+        return reply(members)
+    return _raw(service, job, values, room)
 
 
 def links(service: Service, job: Job, only: Sequence[str] | None = None) -> list[dict[str, Any]]:
@@ -58,13 +59,15 @@ def file_response(service: Service, job: Job, output: str, path: str) -> Respons
     value, prefix = _values(job).get(output), output
     if value is None:
         raise Problem(404, "No such output", f"job {job.id} has no output {output!r}")
-    if isinstance(value, list):
+    if isinstance(value, list) and (path or any(map(_is_file, value))):
+        if not path:
+            return reply({"links": _links_of(service, job, output, value)})
         index, _, path = path.partition("/")
         if not re.fullmatch("[0-9]{1,9}", index) or int(index) >= len(value):
             raise Problem(404, "No such file", f"{output} holds files 0..{len(value) - 1}")
         value, prefix = value[int(index)], f"{output}/{index}"
     if not _is_file(value):
-        return reply(value)
+        return reply(bbox_document(value) or value)
     place = service.workspace.path(value["location"])
     if value["class"] == "Directory":
         return _from_folder(job, prefix, place, path)
@@ -94,54 +97,78 @@ def _values(job: Job) -> dict[str, Any]:
             f"job {job.id} is {job.status}; look at its status until it is successful"
         )
     if job.status == "failed":
-        error = dict(job.error or {})
-        raise Problem(
-            int(error.pop("status", 500)),
-            error.pop("title", "The job failed"),
-            error.pop("detail", job.message),
-            error.pop("type", "about:blank"),
-            **error,
-        )
+        raise problems.of_job(job)
     if job.files_expired:
         raise FilesExpired(job.why_files_are_gone)
     return job.results or {}
 
 
-def _member(service: Service, job: Job, name: str, value: Any) -> Any:
+class _Room:
+    """What files may still take inside one answer; what does not fit is linked."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+
+    def takes(self, value: Mapping[str, Any]) -> bool:
+        """Tell whether a file fits, which then takes its room."""
+        size = int(value.get("size") or 0)
+        if value["class"] != "File" or size > self._left:
+            return False
+        self._left -= size
+        return True
+
+
+def _member(service: Service, job: Job, name: str, value: Any, room: _Room) -> Any:
     """Return one member of the results document: an inline value or a link."""
-    if isinstance(value, list) and any(_is_file(item) for item in value):
-        return {
-            "value": [
-                _reference(service, job, name, item, index) for index, item in enumerate(value)
-            ]
-        }
-    if not _is_file(value):
-        return {"value": value} if isinstance(value, (dict, list)) else value
     asked = (job.request.get("outputs") or {}).get(name) or {}
-    if asked.get("transmissionMode") == "value" and value["class"] == "File":
-        return _inline(service.workspace.path(value["location"]), value["basename"])
-    return _reference(service, job, name, value)
+    mode = asked.get("transmissionMode")
+    if isinstance(value, list) and any(_is_file(item) for item in value):
+        places = enumerate(value)
+        return {
+            "value": [_file(service, job, name, item, mode, room, index) for index, item in places]
+        }
+    if _is_file(value):
+        return _file(service, job, name, value, mode, room)
+    if mode == "reference":
+        return _reference(service, job, name, value)
+    if box := bbox_document(value):
+        return box  # the published schema has boxes stand for themselves
+    return {"value": value} if isinstance(value, (dict, list)) else value
 
 
-def _inline(place: Path, name: str) -> Any:
+def _file(
+    service: Service,
+    job: Job,
+    name: str,
+    value: Any,
+    mode: str | None,
+    room: _Room,
+    index: int | None = None,
+) -> dict[str, Any]:
+    """Return a file as it was asked for; a link where nothing was said, as files may be large."""
+    if mode == "value" and room.takes(value):
+        try:
+            return _inline(service.workspace.path(value["location"]), value["basename"])
+        except (ValueError, RecursionError):
+            pass  # not what its name says, such as JSON with NaN: it is linked, as it is
+    return _reference(service, job, name, value, index)
+
+
+def _inline(place: Path, name: str) -> dict[str, Any]:
+    """Return what a file holds; raises ValueError or RecursionError where JSON cannot hold that."""
     _check_there(place, name)
-    if place.stat().st_size > INLINE_LIMIT:
-        raise Problem(
-            413,
-            "The result is too large to stand in the document",
-            f"{name} has {place.stat().st_size} bytes, at most {INLINE_LIMIT} are sent by value; "
-            "ask for transmissionMode 'reference'.",
-        )
     media = media_type(name)
     if media in (JSON, "application/geo+json"):
-        return {"value": json.loads(place.read_text(encoding="utf-8")), "mediaType": media}
+        content = json.loads(place.read_text(encoding="utf-8"))
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        return {"value": content, "mediaType": media}
     if media.startswith("text/"):
         return {"value": place.read_text(encoding="utf-8"), "mediaType": media}
     text = base64.b64encode(place.read_bytes()).decode("ascii")
     return {"value": text, "mediaType": media, "encoding": "base64"}
 
 
-def _raw(service: Service, job: Job, values: dict[str, Any]) -> Response:
+def _raw(service: Service, job: Job, values: dict[str, Any], room: _Room) -> Response:
     """Answer raw: the one value, links if all go by reference, else multipart/related."""
     asked = job.request.get("outputs") or {}
     referenced = {
@@ -156,6 +183,11 @@ def _raw(service: Service, job: Job, values: dict[str, Any]) -> Response:
     if len(values) == 1:
         ((name, value),) = values.items()
         return _raw_part(service, job, name, value)
+    referenced |= {
+        name
+        for name, value in values.items()
+        if name not in referenced and _is_file(value) and not room.takes(value)
+    }
     boundary = uuid.uuid4().hex
     body = b""
     for name, value in values.items():
@@ -169,6 +201,7 @@ def _raw(service: Service, job: Job, values: dict[str, Any]) -> Response:
         part.direct_passthrough = False
         head += f"Content-Type: {part.content_type}\r\n\r\n"
         body += head.encode() + part.get_data() + b"\r\n"
+        part.close()
     body += f"--{boundary}--\r\n".encode()
     return Response(body, 200, content_type=f'multipart/related; boundary="{boundary}"')
 
@@ -178,11 +211,11 @@ def _link_header(target: dict[str, str], name: str) -> str:
 
 
 def _raw_part(service: Service, job: Job, name: str, value: Any) -> Response:
-    if _is_file(value):
+    if _is_file(value) or (isinstance(value, list) and any(map(_is_file, value))):
         return file_response(service, job, name, "")
     if isinstance(value, str):
         return Response(value, 200, mimetype="text/plain")
-    return reply(value)
+    return reply(bbox_document(value) or value)
 
 
 def _reference(
@@ -196,6 +229,10 @@ def _reference(
         return link(path, "item", JSON, f"{name}: list of files")
     basename = value["basename"]
     return link(f"{path}/{quote(basename)}", "item", media_type(basename), basename)
+
+
+def _links_of(service: Service, job: Job, name: str, value: list[Any]) -> list[dict[str, Any]]:
+    return [_reference(service, job, name, item, index) for index, item in enumerate(value)]
 
 
 def _from_folder(job: Job, prefix: str, folder: Path, path: str) -> Response:

@@ -8,11 +8,13 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, current_app, request
 
 from k8s_manager import records
+from k8s_manager.callbacks import callbacks_of
 from k8s_manager.cwl import Process
 from k8s_manager.records import Job
 from k8s_manager.retry import ReusedStep, retries_of, retry, reused_steps
 from ogcapi import forgery, negotiation
 from ogcapi.access import require_for_release
+from ogcapi.callback_messages import shown
 from ogcapi.documents import link, reply, status_document
 from ogcapi.problems import Problem
 from ogcapi.service import Service
@@ -44,13 +46,16 @@ def retry_job(job_id: str) -> Response:
 
 
 def document_of(service: Service, job: Job) -> dict[str, Any]:
-    """Return the status document of one job, with its retries and what it did not do again."""
+    """Return the status document of one job, with its retries, callbacks and what it took over."""
     document = status_document(job)
     database = service.store.database
-    document["links"] += [
-        link(f"/jobs/{newer}", NEWER, negotiation.JSON, "The job that tries this one again")
-        for newer in retries_of(database, job.id)
-    ]
+    if _ended_badly(job):  # others cannot have been tried again
+        document["links"] += [
+            link(f"/jobs/{newer}", NEWER, negotiation.JSON, "The job that tries this one again")
+            for newer in retries_of(database, job.id)
+        ]
+    if callbacks := callbacks_of(database, job.id):
+        document["callbacks"] = [shown(callback) for callback in callbacks]
     if job.retry_of is not None:
         document["reused"] = [_reused(step) for step in reused_steps(database, job.id)]
     return document
@@ -58,8 +63,11 @@ def document_of(service: Service, job: Job) -> dict[str, Any]:
 
 def can_be_retried(job: Job) -> bool:
     """Tell whether a page should offer to try a job again."""
-    ended_badly = job.outcome in (records.FAILED, records.DISMISSED)
-    return ended_badly and job.why_files_are_gone is None
+    return _ended_badly(job) and job.why_files_are_gone is None
+
+
+def _ended_badly(job: Job) -> bool:
+    return job.outcome in (records.FAILED, records.DISMISSED)
 
 
 def _reused(step: ReusedStep) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app
 
 from k8s_manager.identity import Role
 from k8s_manager.records import JobFilter, Release
-from ogcapi import negotiation, openapi, pages
+from ogcapi import collections, negotiation, openapi, pages
 from ogcapi.documents import link, reply, status_document
 from ogcapi.identification import shown
 from ogcapi.service import Published, Service
@@ -37,7 +37,9 @@ CONFORMANCE = [
     "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/html",
     "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/oas30",
     "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/job-list",
+    "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/callback",
     "http://www.opengis.net/spec/ogcapi-processes-1/1.0/conf/dismiss",
+    "http://www.opengis.net/spec/ogcapi-processes-3/0.0/conf/nested-processes",
 ]
 
 
@@ -82,9 +84,13 @@ def api_definition() -> Response:
     """Return the API definition."""
     negotiation.known_parameters()
     media = negotiation.representation()
-    document = openapi.document(_service())
+    service = _service()
+    document = openapi.document(service)
     if media == negotiation.HTML:
-        return pages.page("openapi.html", document=document)
+        operations = pages.kept(
+            "operations.html", service.published().generation, lambda: {"document": document}
+        )
+        return pages.page("openapi.html", document=document, operations=operations)
     return reply(document, media=OPENAPI)
 
 
@@ -137,5 +143,14 @@ def _dataset(service: Service, published: Published, release: Release) -> dict[s
         "title": pages.localised(known.title) if known and known.title else name,
         "note": pages.localised(known.note) if known and known.note else "",
         "summary": summary,
-        "collections": [key for key, entry in resources if entry.get("dataset") == name],
+        "collections": {
+            key: _short_title(key.removeprefix(f"{name}-"))
+            for key, entry in resources
+            if entry.get("dataset") == name
+        },
     }
+
+
+def _short_title(layer: str) -> str:
+    """Return the title of a collection without that of its dataset, which stands above it."""
+    return pages.localised(collections.TITLES[layer]) if layer in collections.TITLES else layer

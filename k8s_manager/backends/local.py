@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from k8s_manager import step_runner
+from k8s_manager import obstacles, step_runner
 from k8s_manager.backends import base
 from k8s_manager.backends.attempt_folder import (
     LOCK,
@@ -234,7 +234,7 @@ class LocalBackend:
                 if not self._start(chosen, chosen.pending[0]):
                     return
             except OSError as error:
-                self._obstacle = Waiting("quota", f"a step cannot be started: {error.strerror}")
+                self._obstacle = obstacles.waiting(error, "a step cannot be started")
                 return
             self._obstacle = None
             chosen.pending.pop(0)

@@ -18,7 +18,7 @@ from k8s_manager.kubernetes_settings import KubernetesSettings
 from k8s_manager.registry import Registry
 from k8s_manager.settings import Settings
 
-OLDEST = (1, 29)
+OLDEST = (1, 30)
 """First version in which an Indexed Job has limits by index and waits for a pod's end."""
 NAMESPACE = "/api/v1/namespaces/{namespace}"
 CLAIMS = NAMESPACE + "/persistentvolumeclaims"

@@ -1,7 +1,10 @@
-// Draws the features of one or more addresses (GeoJSON, CRS84) on a map without a base layer.
+// Draws the features of one or more addresses (GeoJSON, CRS84), or of the page itself, on a map.
 "use strict";
 
+import { makeMap } from "./map-base.js";
+
 const COLOURS = { confirmed: "#2f7d32", rejected: "#b3261e", uncertain: "#b26a00" };
+const NAMES = ["name", "object_id", "verdict", "reason_main", "trees", "height_m", "area_m2"];
 
 function style(feature) {
   const properties = feature.properties || {};
@@ -12,8 +15,7 @@ function style(feature) {
 function label(feature, layer) {
   const box = document.createElement("div");
   const properties = feature.properties || {};
-  const names = ["name", "object_id", "verdict", "reason_main", "trees", "height_m", "area_m2"];
-  for (const name of names.filter((key) => properties[key] !== null && properties[key] !== undefined)) {
+  for (const name of NAMES.filter((key) => properties[key] !== null && properties[key] !== undefined)) {
     const line = document.createElement("div");
     line.textContent = `${name}: ${properties[name]}`;
     box.append(line);
@@ -26,7 +28,7 @@ function point(feature, position) {
 }
 
 async function draw(element) {
-  const map = L.map(element, { attributionControl: false, preferCanvas: true, zoomSnap: 0.25 });
+  const { map, known } = makeMap(element);
   const group = L.featureGroup().addTo(map);
   const options = { style, onEachFeature: label, pointToLayer: point };
   if (element.dataset.features) {
@@ -36,15 +38,18 @@ async function draw(element) {
   for (const address of (element.dataset.addresses || "").split(" ").filter(Boolean)) {
     const answer = await fetch(address, { headers: { Accept: "application/geo+json" } });
     if (answer.ok) {
-      group.addLayer(L.geoJSON(await answer.json(), options));
+      const found = await answer.json();
+      group.addLayer(L.geoJSON(found, options));
+      if (found.numberMatched > found.numberReturned) {
+        element.nextElementSibling.hidden = false; // the sentence that says so
+      }
     }
   }
-  L.control.scale({ imperial: false }).addTo(map);
-  if (group.getLayers().length && group.getBounds().isValid()) {
-    map.fitBounds(group.getBounds().pad(0.05));
-  } else {
-    map.setView([51.5, 7.5], 8);
+  const bounds = group.getBounds().isValid() ? group.getBounds() : await known;
+  if (bounds) {
+    map.fitBounds(bounds.pad(0.05));
   }
+  element.dataset.drawn = group.getLayers().length;
 }
 
 document.querySelectorAll(".map").forEach(draw);

@@ -37,12 +37,14 @@ inputs:
         items: {type: File, inputBinding: {prefix: --items}}
     inputBinding: {}
     label: Batch
+    s:alternateName: Stapel
     doc: A block of tiles with its files. core is xmin, ymin, xmax, ymax in crs; buffer in metres.
   min_height:
     type: double
     default: 2.5
     label: Lowest tree height
-    doc: Lower tops are no trees, metres. Young trees are lost above it, shrubs and crops come in below it.
+    s:alternateName: Geringste Baumhöhe
+    doc: "Lower tops are no trees. Young trees are lost above it, shrubs and crops come in below it. Unit: m."
     inputBinding: {prefix: --min-height}
     ogc:schema: |
       {"minimum": 0.5, "maximum": 20}
@@ -50,7 +52,8 @@ inputs:
     type: double
     default: 0.5
     label: Smoothing
-    doc: Standard deviation of the smoothing before tops are searched, metres. More joins branches, and small trees.
+    s:alternateName: Glättung
+    doc: "Standard deviation of the smoothing before tops are searched. More joins branches, and small trees. Unit: m."
     inputBinding: {prefix: --smoothing}
     ogc:schema: |
       {"minimum": 0, "maximum": 2}
@@ -58,7 +61,8 @@ inputs:
     type: double
     default: 3.09632
     label: Expected crown width at height 0
-    doc: Diameter of the search window is base + slope * height², metres. The defaults are those for deciduous trees of Popescu and Wynne 2004.
+    s:alternateName: Erwartete Kronenbreite bei Höhe 0
+    doc: "Diameter of the search window is base + slope * height². The defaults are those for deciduous trees of Popescu and Wynne 2004. Unit: m."
     inputBinding: {prefix: --window-base}
     ogc:schema: |
       {"minimum": 0.5, "maximum": 10}
@@ -66,6 +70,7 @@ inputs:
     type: double
     default: 0.00895
     label: Growth of the expected crown width
+    s:alternateName: Zunahme der erwarteten Kronenbreite
     doc: Growth of the search window with the squared height, 1/metre.
     inputBinding: {prefix: --window-slope}
     ogc:schema: |
@@ -74,7 +79,8 @@ inputs:
     type: double
     default: 8
     label: Largest search window
-    doc: Diameter that the search window does not exceed, metres.
+    s:alternateName: Größtes Suchfenster
+    doc: "Diameter that the search window does not exceed. Unit: m."
     inputBinding: {prefix: --max-window}
     ogc:schema: |
       {"minimum": 1, "maximum": 20}
@@ -82,7 +88,8 @@ inputs:
     type: double
     default: 3
     label: Distance of tops in one crown
-    doc: Of two tops nearer than this the lower one belongs to the higher one, metres.
+    s:alternateName: Abstand von Spitzen in einer Krone
+    doc: "Of two tops nearer than this the lower one belongs to the higher one. Unit: m."
     inputBinding: {prefix: --merge-distance}
     ogc:schema: |
       {"minimum": 0, "maximum": 15}
@@ -90,7 +97,8 @@ inputs:
     type: double
     default: 5
     label: Distance of tops that need a saddle
-    doc: Of two tops nearer than this the lower one belongs to the higher one unless the surface sinks between them, metres.
+    s:alternateName: Abstand von Spitzen, die einen Sattel brauchen
+    doc: "Of two tops nearer than this the lower one belongs to the higher one unless the surface sinks between them. Unit: m."
     inputBinding: {prefix: --saddle-distance}
     ogc:schema: |
       {"minimum": 0, "maximum": 15}
@@ -98,6 +106,7 @@ inputs:
     type: double
     default: 0.1
     label: Depth of a saddle
+    s:alternateName: Tiefe eines Sattels
     doc: How far the surface must sink on the straight way between two tops, share of the lower one's height, no unit.
     inputBinding: {prefix: --saddle-depth}
     ogc:schema: |
@@ -106,7 +115,8 @@ inputs:
     type: double
     default: 18
     label: Largest crown
-    doc: Twice the largest distance between a top and its crown's cells, metres.
+    s:alternateName: Größte Krone
+    doc: "Twice the largest distance between a top and its crown's cells. Unit: m."
     inputBinding: {prefix: --max-crown-diameter}
     ogc:schema: |
       {"minimum": 4, "maximum": 60}
@@ -114,7 +124,8 @@ inputs:
     type: double
     default: 1.5
     label: Smallest crown
-    doc: Diameter of a circle of the crown's area, metres; smaller crowns are dropped.
+    s:alternateName: Kleinste Krone
+    doc: "Diameter of a circle of the crown's area; smaller crowns are dropped. Unit: m."
     inputBinding: {prefix: --min-crown-diameter}
     ogc:schema: |
       {"minimum": 0, "maximum": 10}
@@ -122,6 +133,7 @@ inputs:
     type: double
     default: 0.3
     label: Lowest part of a crown
+    s:alternateName: Unterster Teil einer Krone
     doc: Cells lower than this share of the tree's height do not belong to its crown, no unit.
     inputBinding: {prefix: --exclusion}
     ogc:schema: |
@@ -130,7 +142,8 @@ inputs:
     type: double
     default: 3
     label: Window of the plane test
-    doc: Side of the square in which a plane is fitted to the surface, metres. Narrower roofs are not recognised.
+    s:alternateName: Fenster der Ebenenprüfung
+    doc: "Side of the square in which a plane is fitted to the surface. Narrower roofs are not recognised. Unit: m."
     inputBinding: {prefix: --roof-window}
     ogc:schema: |
       {"minimum": 1, "maximum": 10}
@@ -138,7 +151,8 @@ inputs:
     type: double
     default: 0.15
     label: Roughness of roofs
-    doc: Largest root mean square distance between surface and plane, metres.
+    s:alternateName: Rauigkeit von Dächern
+    doc: "Largest root mean square distance between surface and plane. Unit: m."
     inputBinding: {prefix: --roof-roughness}
     ogc:schema: |
       {"minimum": 0, "maximum": 2}
@@ -146,6 +160,7 @@ inputs:
     type: double
     default: 0.6
     label: Largest planar share of a crown
+    s:alternateName: Größter ebener Anteil einer Krone
     doc: Crowns of which more than this share is planar are no trees, no unit; 1 keeps all.
     inputBinding: {prefix: --max-flatness}
     ogc:schema: |
@@ -154,7 +169,8 @@ inputs:
     type: double
     default: 2.5
     label: Lowest structure
-    doc: Lower planes are no structures, metres. Tall crops such as maize stay below it.
+    s:alternateName: Niedrigstes Bauwerk
+    doc: "Lower planes are no structures. Tall crops such as maize stay below it. Unit: m."
     inputBinding: {prefix: --min-structure-height}
     ogc:schema: |
       {"minimum": 0.5, "maximum": 20}
@@ -162,7 +178,8 @@ inputs:
     type: double
     default: 20
     label: Smallest structure
-    doc: Smaller planes are no structures, square metres. Structures are cut along 20 m lines of the CRS.
+    s:alternateName: Kleinstes Bauwerk
+    doc: "Smaller planes are no structures. Structures are cut along 20 m lines of the CRS. Unit: m2."
     inputBinding: {prefix: --min-structure-area}
     ogc:schema: |
       {"minimum": 0, "maximum": 1000}
@@ -170,6 +187,7 @@ outputs:
   crowns:
     type: File
     label: Crowns and structures
+    s:alternateName: Kronen und Bauwerke
     doc: GeoPackage with the layers crowns (polygon, height, diameter, score, flatness) and structures.
     outputBinding: {glob: "crowns-$(inputs.batch.id).gpkg"}
     ogc:schema: |
@@ -177,6 +195,7 @@ outputs:
   surface:
     type: File
     label: Surface model
+    s:alternateName: Oberflächenmodell
     doc: The nDOM of the core as it came, as Cloud Optimized GeoTIFF, metres.
     outputBinding: {glob: "ndom-$(inputs.batch.id).tif"}
     ogc:schema: |

@@ -35,6 +35,7 @@ inputs:
   area:
     type: File?
     label: Area
+    s:alternateName: Gebiet
     doc: |
       GeoJSON polygon, multipolygon or features of them; longitude and latitude, unless a `crs` member
       names another CRS. Exactly one of `area`, `bbox` and `district` is given.
@@ -64,6 +65,7 @@ inputs:
               separate: false
     inputBinding: {}
     label: Rectangle
+    s:alternateName: Rechteck
     doc: |
       Area as left, bottom, right, top in `crs` (longitude and latitude when it is not given). Exactly
       one of `area`, `bbox` and `district` is given.
@@ -72,6 +74,7 @@ inputs:
   district:
     type: string?
     label: District
+    s:alternateName: Kreis oder Gemeinde
     doc: |
       Official key (AGS) of a district (5 digits) or municipality (8 digits), such as 05170 for Kreis
       Wesel. Exactly one of `area`, `bbox` and `district` is given.
@@ -82,6 +85,7 @@ inputs:
   period:
     type: string
     label: Period
+    s:alternateName: Zeitraum
     doc: ISO 8601 interval. Sentinel-2 scenes of it are used, and the newest tiles up to its last year.
     inputBinding:
       prefix: --period
@@ -90,6 +94,7 @@ inputs:
   inventory:
     type: File
     label: Inventory
+    s:alternateName: Inventar
     doc: GeoPackage or GeoJSON with the polygons of known orchards, in any CRS.
     inputBinding:
       prefix: --inventory
@@ -98,6 +103,7 @@ inputs:
   sources:
     type: string[]
     label: Sources
+    s:alternateName: Quellen
     doc: Names of configured sources. Of two that have the same tile the one named first is used.
     inputBinding:
       prefix: --sources
@@ -106,6 +112,7 @@ inputs:
   source_config:
     type: File?
     label: Source file
+    s:alternateName: Datei der Quellen
     doc: What the names of sources mean.
     inputBinding:
       prefix: --source-config
@@ -115,6 +122,7 @@ inputs:
     type: string
     default: "EPSG:25832"
     label: Coordinate reference system
+    s:alternateName: Koordinatensystem
     doc: CRS of the run; projected, in metres. The nDOM and orthophoto sources must be in it.
     inputBinding:
       prefix: --crs
@@ -124,6 +132,7 @@ inputs:
     type: int
     default: 0
     label: Batch size
+    s:alternateName: Größe eines Stapels
     doc: |
       Tiles along one side of a batch; 0 chooses: one tile below 25 tiles, else 4. Results do not
       depend on it.
@@ -135,6 +144,7 @@ inputs:
     type: double
     default: 30
     label: Buffer
+    s:alternateName: Puffer
     doc: Metres read around a batch, so that crowns at its edge are whole.
     inputBinding:
       prefix: --buffer
@@ -144,7 +154,8 @@ inputs:
     type: double
     default: 60
     label: Highest cloud cover
-    doc: Sentinel-2 scenes with more clouds, in per cent of the scene, are left out.
+    s:alternateName: Höchste Bewölkung
+    doc: "Sentinel-2 scenes with more clouds are left out. Unit: per cent of the scene."
     inputBinding:
       prefix: --max-cloud
     ogc:schema: |
@@ -153,6 +164,7 @@ inputs:
     type: boolean
     default: false
     label: Verify the cache
+    s:alternateName: Zwischenspeicher prüfen
     doc: Read and hash every cached file again before it is used.
     inputBinding:
       prefix: --verify-cache
@@ -160,6 +172,7 @@ outputs:
   items:
     type: File
     label: Items
+    s:alternateName: Items
     doc: STAC ItemCollection of all input files, with checksums, licences and acquisitions.
     outputBinding:
       glob: items.json
@@ -168,6 +181,7 @@ outputs:
   objects:
     type: File
     label: Inventory objects
+    s:alternateName: Inventarobjekte
     doc: GeoPackage, layer `objects`; the objects whose representative point lies in the area.
     outputBinding:
       glob: objects.gpkg
@@ -176,6 +190,7 @@ outputs:
   run_area:
     type: File
     label: Area of the run
+    s:alternateName: Gebiet des Laufs
     doc: GeoJSON in the run's CRS, which its `crs` member names.
     outputBinding:
       glob: area.geojson
@@ -184,6 +199,7 @@ outputs:
   missing:
     type: File
     label: What was missing
+    s:alternateName: Was fehlte
     doc: JSON; each file, tile or scene that could not be had and why, and notes on what was decided.
     outputBinding:
       glob: missing.json
@@ -191,6 +207,7 @@ outputs:
       {"contentMediaType": "application/json"}
   batches:
     label: Tile batches
+    s:alternateName: Stapel von Kacheln
     doc: One record per batch, with the files it needs, its own and those of its surroundings.
     type:
       type: array

@@ -20,6 +20,7 @@ inputs:
   area:
     type: File?
     label: Area
+    s:alternateName: Gebiet
     doc: Polygon of the run as GeoJSON, in longitude and latitude unless it has a crs member.
     ogc:schema: |
       {"contentMediaType": "application/geo+json", "oneOf": [
@@ -35,24 +36,28 @@ inputs:
           bbox: {type: "double[]"}
           crs: {type: "string?"}
     label: Bounding box
+    s:alternateName: Rechteck
     doc: Rectangle of the run; longitude and latitude unless crs says otherwise.
     ogc:schema: |
       {"format": "ogc-bbox"}
   district:
     type: string?
     label: District
+    s:alternateName: Kreis oder Gemeinde
     doc: Official key (AGS) of a district or municipality; needs a source of districts.
     ogc:schema: |
       {"pattern": "^[0-9]{5}([0-9]{3})?$"}
   period:
     type: string
     label: Period
+    s:alternateName: Zeitraum
     doc: Time span to assess, an ISO 8601 interval such as 2023-01-01/2023-12-31.
     ogc:schema: |
       {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
   inventory:
     type: File
     label: Inventory
+    s:alternateName: Inventar
     doc: The orchards as the inventory has them, polygons as GeoJSON or GeoPackage.
     ogc:schema: |
       {"oneOf": [
@@ -61,6 +66,7 @@ inputs:
   sources:
     type: string[]
     label: Sources
+    s:alternateName: Quellen
     doc: Names of configured sources, one for each product needed (surface model, orthophoto, Sentinel-2).
     ogc:schema: |
       {"minItems": 1, "maxItems": 20, "uniqueItems": true, "items": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]*$"}}
@@ -68,6 +74,7 @@ inputs:
     type: string
     default: EPSG:25832
     label: CRS
+    s:alternateName: Koordinatensystem
     doc: Coordinate reference system of all results; metric, the one of the surface model.
     ogc:schema: |
       {"pattern": "^EPSG:[0-9]{4,6}$"}
@@ -75,6 +82,7 @@ inputs:
     type: int
     default: 0
     label: Batch size
+    s:alternateName: Größe eines Stapels
     doc: Tiles along one side of a batch, the unit of work; 0 chooses by the size of the area. Results do not depend on it.
     ogc:schema: |
       {"minimum": 0, "maximum": 20}
@@ -82,6 +90,7 @@ inputs:
     type: string
     default: orchards
     label: Dataset
+    s:alternateName: Datensatz
     doc: Dataset that gets the new release.
     ogc:schema: |
       {"pattern": "^[a-z][a-z0-9-]{0,40}$"}
@@ -89,26 +98,30 @@ inputs:
     type: double
     default: 60
     label: Highest cloud cover
-    doc: Sentinel-2 scenes with more clouds, in per cent of the scene, are left out.
+    s:alternateName: Höchste Bewölkung
+    doc: "Sentinel-2 scenes with more clouds are left out. Unit: per cent of the scene."
     ogc:schema: |
       {"minimum": 0, "maximum": 100}
   image_resolution:
     type: double
     default: 0.2
     label: Resolution of the image
-    doc: Finer orthophotos are reduced by a power of two up to this pixel size, metres; 0 keeps them as they are. Decoding 10 cm instead of 20 cm costs twice the time and shows no more of a crown that is measured.
+    s:alternateName: Auflösung des Bildes
+    doc: "Finer orthophotos are reduced by a power of two up to this pixel size; 0 keeps them as they are. Decoding 10 cm instead of 20 cm costs twice the time and shows no more of a crown that is measured. Unit: m."
     ogc:schema: |
       {"minimum": 0, "maximum": 1}
   min_height:
     type: double
     default: 2.5
     label: Lowest tree height
-    doc: Lower tops are no trees, metres. Young trees are lost above it, shrubs and crops come in below it.
+    s:alternateName: Geringste Baumhöhe
+    doc: "Lower tops are no trees. Young trees are lost above it, shrubs and crops come in below it. Unit: m."
     ogc:schema: |
       {"minimum": 0.5, "maximum": 20}
   decisions:
     type: File?
     label: People's decisions
+    s:alternateName: Entscheidungen von Menschen
     doc: CSV, GeoPackage or GeoJSON with object_id, verdict_human, decided; shown beside the verdict, never changing it.
     ogc:schema: |
       {"contentMediaType": "text/csv"}
@@ -116,6 +129,7 @@ inputs:
     type: int
     default: 10
     label: Trees of an orchard
+    s:alternateName: Bäume einer Streuobstwiese
     doc: "An object with at least so many trees may be confirmed. Unit: trees."
     ogc:schema: |
       {"minimum": 1, "maximum": 1000}
@@ -123,6 +137,7 @@ inputs:
     type: int
     default: 2
     label: Trees that speak against
+    s:alternateName: Bäume, die dagegen sprechen
     doc: "The surface model speaks against an orchard when it shows at most so many trees. Unit: trees."
     ogc:schema: |
       {"minimum": 0, "maximum": 100}
@@ -130,6 +145,7 @@ inputs:
     type: double
     default: 25.0
     label: Lowest stand density
+    s:alternateName: Geringste Bestandesdichte
     doc: "An orchard has at least so many trees per hectare (17 m spacing is 35). Unit: trees/ha."
     ogc:schema: |
       {"minimum": 0, "maximum": 1000}
@@ -137,6 +153,7 @@ inputs:
     type: double
     default: 150.0
     label: Highest stand density
+    s:alternateName: Höchste Bestandesdichte
     doc: "An orchard has at most so many trees per hectare (8 m spacing is 156). Unit: trees/ha."
     ogc:schema: |
       {"minimum": 1, "maximum": 2000}
@@ -144,6 +161,7 @@ inputs:
     type: double
     default: 0.08
     label: Lowest crown cover
+    s:alternateName: Geringste Überschirmung
     doc: "Crowns cover at least this share of an orchard. Unit: share of the area."
     ogc:schema: |
       {"minimum": 0, "maximum": 1}
@@ -151,6 +169,7 @@ inputs:
     type: double
     default: 0.7
     label: Highest crown cover
+    s:alternateName: Höchste Überschirmung
     doc: "Crowns cover at most this share of an orchard; more is wood or succession. Unit: share of the area."
     ogc:schema: |
       {"minimum": 0, "maximum": 1}
@@ -158,6 +177,7 @@ inputs:
     type: double
     default: 1500.0
     label: Smallest object
+    s:alternateName: Kleinstes Objekt
     doc: "Smaller objects stay uncertain. Unit: m2."
     ogc:schema: |
       {"minimum": 0, "maximum": 100000}
@@ -165,6 +185,7 @@ inputs:
     type: double
     default: 4.0
     label: Oldest surface model
+    s:alternateName: Ältestes Oberflächenmodell
     doc: "An older surface model, counted back from the end of the period, gives no confirmation. Unit: years."
     ogc:schema: |
       {"minimum": 0, "maximum": 50}
@@ -172,6 +193,7 @@ inputs:
     type: double
     default: 0.3
     label: Largest change of a verdict's share
+    s:alternateName: Größte Änderung eines Urteilsanteils
     doc: |
       The release is refused when the share of a verdict among the objects of the area differs by more
       than this from the release before. Unit 1 (0.3 is 30 percentage points).
@@ -180,11 +202,13 @@ inputs:
   previous:
     type: Directory?
     label: Release to build on
+    s:alternateName: Veröffentlichung, auf der aufgebaut wird
     ogc:schema: |
       {"x-internal": true}
   source_config:
     type: File
     label: Configured sources
+    s:alternateName: Eingerichtete Quellen
     ogc:schema: |
       {"x-internal": true}
 steps:
@@ -262,11 +286,13 @@ outputs:
   release:
     type: Directory
     label: Release
+    s:alternateName: Veröffentlichung
     doc: Folder with everything that was published.
     outputSource: publish/release
   objects:
     type: File
     label: Assessed objects
+    s:alternateName: Bewertete Objekte
     doc: Verdict, reasons and values of each object of the area, as GeoPackage.
     outputSource: assess/objects
     ogc:schema: |
@@ -274,6 +300,7 @@ outputs:
   trees:
     type: File
     label: Trees
+    s:alternateName: Bäume
     doc: Every tree crown that was found in the area, as GeoPackage.
     outputSource: assess/trees
     ogc:schema: |
@@ -281,6 +308,7 @@ outputs:
   candidates:
     type: File
     label: Candidates
+    s:alternateName: Kandidaten
     doc: Possible orchards that the inventory lacks, as GeoPackage.
     outputSource: assess/candidates
     ogc:schema: |
@@ -288,6 +316,7 @@ outputs:
   report:
     type: File
     label: Report
+    s:alternateName: Bericht
     doc: The result for people, in German and English.
     outputSource: publish/report
     ogc:schema: |
@@ -295,6 +324,7 @@ outputs:
   summary:
     type: File
     label: Summary
+    s:alternateName: Zusammenfassung
     doc: The numbers of the result for programs.
     outputSource: publish/summary
     ogc:schema: |

@@ -36,10 +36,12 @@ inputs:
         items: {type: File, inputBinding: {prefix: --items}}
     inputBinding: {}
     label: Batch
+    s:alternateName: Stapel
     doc: A block of tiles with its files. core is xmin, ymin, xmax, ymax in crs; buffer in metres.
   objects:
     type: File
     label: Inventory objects
+    s:alternateName: Inventarobjekte
     doc: GeoPackage with the layer objects (object_id, polygon) in the run's CRS.
     inputBinding: {prefix: --objects}
     ogc:schema: |
@@ -47,6 +49,7 @@ inputs:
   period:
     type: string
     label: Period
+    s:alternateName: Zeitraum
     doc: Sentinel-2 scenes of this time span count, an ISO 8601 interval such as 2023-01-01/2023-12-31.
     inputBinding: {prefix: --period}
     ogc:schema: |
@@ -55,13 +58,15 @@ inputs:
     type: boolean
     default: false
     label: Use unclassified cells
+    s:alternateName: Nicht klassifizierte Zellen verwenden
     doc: Whether cells that the scene classification leaves unclassified (SCL 7) count as clear.
     inputBinding: {prefix: --use-unclassified}
   cloud_radius:
     type: double
     default: 60
     label: Cloud radius
-    doc: Cells nearer than this to a cloud or cloud shadow are left out, metres. Edges of clouds are thin and often not recognised.
+    s:alternateName: Wolkenradius
+    doc: "Cells nearer than this to a cloud or cloud shadow are left out. Edges of clouds are thin and often not recognised. Unit: m."
     inputBinding: {prefix: --cloud-radius}
     ogc:schema: |
       {"minimum": 0, "maximum": 500}
@@ -69,6 +74,7 @@ inputs:
     type: double
     default: 0.3
     label: NDVI of bare soil
+    s:alternateName: NDVI offenen Bodens
     doc: A date counts as bare where the scene classification says bare soil and NDVI lies below this, no unit.
     inputBinding: {prefix: --bare-ndvi}
     ogc:schema: |
@@ -77,6 +83,7 @@ inputs:
     type: int[]
     default: [3, 4, 5]
     label: Months of spring
+    s:alternateName: Frühlingsmonate
     doc: Months of the spring mean of NDVI, 1 to 12.
     inputBinding: {prefix: --spring-months, itemSeparator: ","}
     ogc:schema: |
@@ -85,6 +92,7 @@ inputs:
     type: int[]
     default: [9, 10, 11]
     label: Months of autumn
+    s:alternateName: Herbstmonate
     doc: Months of the autumn mean of NDVI, 1 to 12.
     inputBinding: {prefix: --autumn-months, itemSeparator: ","}
     ogc:schema: |
@@ -93,7 +101,8 @@ inputs:
     type: double
     default: 20
     label: Margin of the image
-    doc: The orthophoto is kept within this distance of an object's bounding box, metres. The check of the displacement needs 12.
+    s:alternateName: Rand des Bildes
+    doc: "The orthophoto is kept within this distance of an object's bounding box. The check of the displacement needs 12. Unit: m."
     inputBinding: {prefix: --image-margin}
     ogc:schema: |
       {"minimum": 12, "maximum": 200}
@@ -101,7 +110,8 @@ inputs:
     type: double
     default: 0.2
     label: Resolution of the image
-    doc: Finer orthophotos are reduced by a power of two up to this pixel size, metres; 0 keeps them as they are. Decoding 10 cm instead of 20 cm costs twice the time and shows no more of a crown that is measured.
+    s:alternateName: Auflösung des Bildes
+    doc: "Finer orthophotos are reduced by a power of two up to this pixel size; 0 keeps them as they are. Decoding 10 cm instead of 20 cm costs twice the time and shows no more of a crown that is measured. Unit: m."
     inputBinding: {prefix: --image-resolution}
     ogc:schema: |
       {"minimum": 0, "maximum": 1}
@@ -109,7 +119,8 @@ inputs:
     type: double
     default: 1
     label: Largest shift
-    doc: From this displacement between surface model and orthophoto on, the registration counts as shifted, metres.
+    s:alternateName: Größte Verschiebung
+    doc: "From this displacement between surface model and orthophoto on, the registration counts as shifted. Unit: m."
     inputBinding: {prefix: --max-shift}
     ogc:schema: |
       {"minimum": 0.1, "maximum": 5}
@@ -117,6 +128,7 @@ inputs:
     type: double
     default: 0.35
     label: Least correlation
+    s:alternateName: Geringste Korrelation
     doc: A displacement whose multiple correlation between heights and colours lies below this is unreliable, 0 to 1.
     inputBinding: {prefix: --min-shift-correlation}
     ogc:schema: |
@@ -125,6 +137,7 @@ outputs:
   sentinel2:
     type: File?
     label: Sentinel-2 metrics
+    s:alternateName: Sentinel-2-Kennwerte
     doc: GeoTIFF of the core with cells of 10 m, one band per metric. Absent without Sentinel-2 scenes.
     outputBinding: {glob: "sentinel2-$(inputs.batch.id).tif"}
     ogc:schema: |
@@ -132,6 +145,7 @@ outputs:
   image:
     type: File?
     label: Orthophoto around objects
+    s:alternateName: Orthophoto um die Objekte
     doc: Sparse GeoTIFF of the core; 0 means no image. Absent when no orthophoto touches an object.
     outputBinding: {glob: "image-$(inputs.batch.id).tif"}
     ogc:schema: |
@@ -139,6 +153,7 @@ outputs:
   prepared:
     type: File
     label: What was prepared
+    s:alternateName: Was aufbereitet wurde
     doc: Dates used and left out, objects with an image, displacement between surface model and orthophoto, what is missing.
     outputBinding: {glob: "prepared-$(inputs.batch.id).json"}
     ogc:schema: |

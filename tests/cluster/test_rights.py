@@ -8,6 +8,7 @@ import pytest
 
 from k8s_manager.backends.rights import RIGHTS, Right
 from tests.cluster.conftest import Cluster
+from tests.cluster.deployment import kubectl
 from tests.cluster.limited_user import LimitedUser
 from tests.cluster.test_reasons import set_quota
 from tests.cluster.watched import Start
@@ -58,6 +59,9 @@ def test_a_job_that_cannot_be_stopped_says_which_right_is_missing(
     job = start(SLEEP, of=space, time_limit_s=600)
     job.says("python: 0 of 1 runs")
     job.installation.store.request_dismiss(job.job.id)
+    if missing.resource == "pods":  # else the cluster may have removed them with their Job
+        orphaned = ("delete", "job", "--all", "--cascade=orphan", "--timeout=60s")
+        kubectl("-n", space.api.namespace, *orphaned)
     job.says("waiting: admission", *named(missing, space, user))
     user.grant(RIGHTS)
     assert job.ends().outcome == "dismissed"

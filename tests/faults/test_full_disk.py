@@ -60,7 +60,7 @@ def test_jobs_wait_until_there_is_space_again(small_disk: Installation) -> None:
 
     def make_room(now: Job) -> None:
         messages.append(now.message)
-        if now.message.startswith("waiting: quota"):
+        if now.message.startswith("waiting: workspace"):
             filler.unlink(missing_ok=True)
 
     controller = small_disk.controller()

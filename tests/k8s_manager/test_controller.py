@@ -327,7 +327,7 @@ def test_a_full_disk_makes_jobs_wait(installation: Installation, monkeypatch: An
     controller = installation.controller()
     ended = controller.run_until(job.id, lambda now: messages.append(now.message))
     controller.dispose()
-    expected = "waiting: quota: the workspace cannot be used: No space left on device"
+    expected = "waiting: workspace: the workspace cannot be used: No space left on device"
     assert expected in messages
     assert ended.outcome == "successful"
 

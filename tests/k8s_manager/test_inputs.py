@@ -2,6 +2,7 @@
 
 import base64
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from k8s_manager.bbox import crs_name
 from k8s_manager.cwl import Process, load_process
 from k8s_manager.errors import InvalidInputs
 from k8s_manager.inputs import AcceptedRequest, accept
+from k8s_manager.outside_settings import OutsideSettings
 from k8s_manager.settings import Settings
 
 TEXT = """
@@ -216,6 +218,8 @@ def test_every_violation_is_reported_at_once(process: Process, settings: Setting
         "subscriber": {"failedUri": "ftp://x.org"},
         "input": {},
     }
+    outside = OutsideSettings(callback_hosts=("x.org",))
+    settings = replace(settings, outside=outside)
     found = dict.fromkeys(pointer for pointer, _, _ in wrong(process, body, settings))
 
     assert set(found) == {
@@ -240,10 +244,24 @@ def test_every_violation_is_reported_at_once(process: Process, settings: Setting
         ({"method": "slow"}, "/method", "one of fast, exact", "the string 'slow'"),
         ({"sources": []}, "/sources", "at least 1 items", "an array of 0"),
         ({"sources": ["a", "a"]}, "/sources", "items that differ", "an array of 2"),
-        ({"district": "5"}, "", "text of the form ^[0-9]{5}$", "the string '5'"),
+        ({"district": "5"}, "", "^[0-9]{5}$", "the string '5'"),
         ({"treees": 3}, "/treees", "one of the inputs area", "the unknown input 'treees'"),
         ({"secret": "x"}, "/secret", "one of the inputs area", "the unknown input 'secret'"),
         (HTML, "/notes/mediaType", "text/plain", "html"),
+        ({"trees": {"value": 3, "mediaType": 5}}, "/trees/mediaType", "a media type", "number 5"),
+        ({"notes": {"value": "x", "mediaType": []}}, "/notes/mediaType", "a media type", "array"),
+        (
+            {"notes": {"value": "x", "encoding": "utf-16"}},
+            "/notes/encoding",
+            "base64 or utf-8",
+            "the string 'utf-16'",
+        ),
+        (
+            {"trees": {"value": 3, "schema": 5}},
+            "/trees/schema",
+            "a schema or its address",
+            "the number 5",
+        ),
         ({"options": "?"}, "/options", "application/octet-stream in base64", "not base64"),
         ({"inventory": "?"}, "/inventory", "geopackage+sqlite3 in base64", "not base64"),
         ({"inventory": SQUARE}, "/inventory", "a GeoJSON FeatureCollection", "type 'Polygon'"),
@@ -251,8 +269,13 @@ def test_every_violation_is_reported_at_once(process: Process, settings: Setting
         ({"tables": ["a", 5]}, "/tables/1", "a string with text/csv", "the number 5"),
         ({"tables": ["a", "b", "c"]}, "/tables", "at most 2 items", "an array of 3"),
         ({"folder": "x"}, "/folder", "a reference {href}", "the string 'x'"),
-        ({"start": "yesterday"}, "/start", "text of format date-time", "the string 'yesterday'"),
-        ({"start": "2023-05-01T00:00:00"}, "/start", "text of format date-time", "2023"),
+        (
+            {"start": "yesterday"},
+            "/start",
+            "a date and time with its zone",
+            "the string 'yesterday'",
+        ),
+        ({"start": "2023-05-01T00:00:00"}, "/start", "a date and time with its zone", "2023"),
         ({"options": {"href": "https://x.org/y.bin"}}, "/options/href", "from no host", "x.org"),
         ({"options": {"href": "file:///etc/passwd"}}, "/options/href", "https address", "passwd"),
         ({"options": {"class": "File", "path": "/x"}}, "/options", "a string", "an object"),
@@ -287,7 +310,7 @@ def test_each_violation_says_what_was_expected(
         ({"bbox": [500000, 50, 500001, 51]}, "/bbox/0", "longitude between -180 and 180"),
         ({"bbox": [6, "50", 7, 51]}, "/bbox/1", "a number"),
         ({"bbox": [6, float("inf"), 7, 51]}, "/bbox/1", "a finite number"),
-        ({"bbox": [6, 50, 7, 51], "crs": "WGS84"}, "/crs", "text of the form"),
+        ({"bbox": [6, 50, 7, 51], "crs": "WGS84"}, "/crs", "A coordinate reference system"),
         ({"bbox": [6, 50, 7, 51], "srs": "x"}, "/srs", "one of bbox, crs"),
         ({"crs": "EPSG:4326"}, "/bbox", "a value"),
         ([6, 50, 7, 51], "", "an object"),
@@ -388,13 +411,15 @@ def test_outputs_are_chosen_with_options(process: Process, settings: Settings) -
 
 
 def test_references_are_followed_only_to_named_hosts(process: Process) -> None:
-    open_ = Settings(Path("c"), Path("v"), "", Path("w"), input_hosts=("data.example.org",))
+    outside = OutsideSettings(input_hosts=("data.example.org",))
+    open_ = Settings(Path("c"), Path("v"), "", Path("w"), outside=outside)
     address = "https://data.example.org/a%20b/trees.bin"
 
     assert value(process, open_, "options", {"href": address}) == {
         "class": "File",
         "location": address,
         "basename": "trees.bin",
+        "mediaTypes": ["application/octet-stream"],
     }
     for other in (
         "https://data.example.org.evil.org/x",
@@ -402,6 +427,8 @@ def test_references_are_followed_only_to_named_hosts(process: Process) -> None:
         "https://evil.org/data.example.org",
         "https://[::1",
         "https://data.example.org/",
+        "http://data.example.org/trees.bin",
+        "https://data.example.org/trees%0d%0aX-Injected%3a%20yes.bin",
     ):
         found = wrong(process, {"inputs": {**DISTRICT, "options": {"href": other}}}, open_)
         assert found[0][0] == "/inputs/options/href"

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import http.server
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from k8s_manager import input_fetching
 from k8s_manager.errors import ConfigError
-from k8s_manager.input_fetching import InputUnavailable, fetch
 from k8s_manager.job_files import resolved_sources
 from tests.k8s_manager.installation import Installation
 
@@ -31,27 +25,6 @@ sources:
     type: opengeodata
     url: ${CDI_TEST_URL:-https://example.org}/x
 """
-
-
-@pytest.fixture
-def address() -> Iterator[str]:
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response({"/moved": 302, "/missing": 404}.get(self.path, 200))
-            self.send_header("Location", "http://127.0.0.1/elsewhere")
-            self.end_headers()
-            self.wfile.write(b"x" * 1000)
-
-        def log_message(self, *_arguments: Any) -> None:
-            pass
-
-    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
 
 
 def test_sources_are_absolute_and_filled_in(installation: Installation, tmp_path: Path) -> None:
@@ -87,35 +60,6 @@ def test_a_source_read_in_place_is_used_where_it_lies(
     job = Installation(settings, installation.store).run("in-place", {"name": "home"})
     assert job.error is not None
     assert "a source that is read in place" in job.error["detail"]
-
-
-def test_addresses_of_this_machine_are_refused(
-    installation: Installation, tmp_path: Path, address: str
-) -> None:
-    settings = dataclasses.replace(installation.settings, input_hosts=("127.0.0.1",))
-    with pytest.raises(InputUnavailable, match="not a public address"):
-        fetch(f"{address}/a", tmp_path / "a", settings)
-    with pytest.raises(InputUnavailable, match="not fetched from"):
-        fetch("https://example.org/a", tmp_path / "a", settings)
-    assert not (tmp_path / "a").exists()
-
-
-def test_what_is_fetched_is_whole_or_not_there(
-    installation: Installation, tmp_path: Path, address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(input_fetching, "_refuse_private", lambda _host, _port: None)
-    allowed = dataclasses.replace(installation.settings, input_hosts=("127.0.0.1",))
-    fetch(f"{address}/a", tmp_path / "in" / "a", allowed)
-    assert (tmp_path / "in" / "a").read_bytes() == b"x" * 1000
-    small = dataclasses.replace(allowed, body_limit_bytes=999)
-    for name, settings, reason in (
-        ("moved", allowed, "answers 302"),
-        ("missing", allowed, "answers 404"),
-        ("large", small, "more than 999 bytes"),
-    ):
-        with pytest.raises(InputUnavailable, match=reason):
-            fetch(f"{address}/{name}", tmp_path / "in" / name, settings)
-    assert [path.name for path in (tmp_path / "in").iterdir()] == ["a"]
 
 
 def test_the_task_file_holds_the_commands_by_index(installation: Installation) -> None:

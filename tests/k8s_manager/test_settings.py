@@ -27,10 +27,14 @@ def config(folder: Path, text: str = CONFIG) -> Path:
 
 
 def test_environment_beats_file_and_file_beats_default(tmp_path: Path) -> None:
-    env = {"CDI_HOME": str(tmp_path / "home"), "CDI_WORKERS": "7", "CDI_INPUT_HOSTS": "a.org,b.org"}
+    env = {
+        "CDI_HOME": str(tmp_path / "home"),
+        "CDI_WORKERS": "7",
+        "CDI_OUTSIDE_INPUT_HOSTS": "a.org,b.org",
+    }
     settings = Settings.load(env, config(tmp_path))
     assert (settings.workers, settings.lease_s, settings.port) == (7, 5.0, 5000)
-    assert settings.input_hosts == ("a.org", "b.org")
+    assert settings.outside.input_hosts == ("a.org", "b.org")
     assert settings.database_url == f"sqlite:///{tmp_path / 'home' / 'cdi.db'}"
     assert settings.workspace == tmp_path / "home" / "workspace"
     assert settings.datasets["meadows"].area == (0.0, 1.0, 2.0, 3.0)

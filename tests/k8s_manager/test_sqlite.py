@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
+from k8s_manager import callbacks
 from k8s_manager.errors import ConfigError, StoreError
 from k8s_manager.lease import Lease
 from k8s_manager.ledger import Ledger
@@ -65,6 +66,8 @@ def test_nothing_that_is_asked_often_reads_all_records(store: Store) -> None:
     for wanted in FILTERS:
         store.jobs(wanted)
     ledger = Ledger(store.database, Lease(store.database, 10.0))
+    with store.database.read() as connection:
+        callbacks.due(connection, 1e12, 1000)
     for question in (store.counts, ledger.unfinished, ledger.to_remove, ledger.rounds_left):
         question()
     event.remove(engine, "before_cursor_execute", note)

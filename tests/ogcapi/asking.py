@@ -1,4 +1,4 @@
-"""An application that asks who is there: two processes, two collections, a release, real tokens."""
+"""An application that asks who is there: processes, collections, a release, real tokens."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _configuration(home: Path) -> dict[str, Any]:
     config: dict[str, Any] = yaml.safe_load((ROOT / "pygeoapi-config.yml").read_text("utf-8"))
     config["server"]["manager"] = {
         "name": "k8s_manager.manager.KubernetesManager",
-        "datasets": {"demo": {"crs": "EPSG:25832", "writers": ["release"]}},
+        "datasets": {"demo": {"crs": "EPSG:25832", "writers": ["release", "named-release"]}},
     }
     meadows = home / "meadows.gpkg"
     write_layers(meadows, {"objects": squares(3)})
@@ -96,6 +96,7 @@ def _configuration(home: Path) -> dict[str, Any]:
     files = {
         "greet": PROCESSES / "greet.cwl",
         "release": PROCESSES / "release" / "process.cwl",
+        "named-release": PROCESSES / "release" / "named.cwl",
     }
     config["resources"] = {
         name: {"type": "process", "processor": {"name": processor, "cwl": str(path)}}

@@ -24,6 +24,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         cwl = str(ROOT / "tests" / "data" / "processes" / file)
         processor = {"name": "k8s_manager.processor.CwlProcessor", "cwl": cwl}
         config["resources"][name] = {"type": "process", "processor": processor}
+    hosts = ["127.0.0.1"]
+    config["server"]["manager"]["outside"] = {
+        **{"input_hosts": hosts, "callback_hosts": hosts},  # the tests' own servers...
+        **{"http_hosts": hosts, "private_hosts": hosts, "callback_progress_s": 0.2},
+    }
     path = folder / "pygeoapi-config.yml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     with serving(path, folder / "var") as running:

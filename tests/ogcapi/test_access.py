@@ -134,8 +134,11 @@ def ask(
         parts["collection_id"] = "height"
     path = re.sub(r"<(?:path:)?(\w+)>", lambda found: parts[found[1]], rule)
     options: dict[str, Any] = {"headers": asking.bearer(role)}
+    body = RELEASE if parts["process_id"] == "release" else GREET
+    if method == "POST" and path.endswith("/form"):
+        options["data"] = {f"in.{name}": value for name, value in body["inputs"].items()}
     if path.endswith("/execution"):
-        options["json"] = RELEASE if parts["process_id"] == "release" else GREET
+        options["json"] = body
         options["headers"]["Prefer"] = "respond-async"
     if method == "POST" and path == "/sign-in":
         options["data"] = {"token": asking.tokens[role or Role.VIEWER]}
@@ -193,6 +196,22 @@ def test_a_runner_is_told_what_a_release_needs(asking: Asking, client: httpx.Cli
     assert answer.status_code == 403
     assert "dataset 'demo'" in answer.json()["detail"]
     assert "publisher" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("role", "status"), [(Role.RUNNER, 403), (Role.PUBLISHER, 201)])
+def test_what_a_nested_process_needs_is_needed_too(
+    asking: Asking, client: httpx.Client, role: Role, status: int
+) -> None:
+    inner = {"process": "named-release", "inputs": {"name": "a"}, "outputs": {"told": {}}}
+    for name in (inner, {**inner, "inputs": {"name": inner}}):
+        answer = client.post(
+            "/processes/greet/execution",
+            json={"inputs": {"name": name}},
+            headers=asking.bearer(role) | {"Prefer": "respond-async"},
+        )
+        assert answer.status_code == status, answer.text
+        if status == 403:
+            assert "dataset 'demo'" in answer.json()["detail"]
 
 
 def test_the_start_page_shows_nobody_what_they_may_not_see(

@@ -88,8 +88,25 @@ def test_files_and_processes_that_are_missing_are_named(tmp_path: Path) -> None:
 def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, _, error = cdi(tmp_path, "jobs", CDI_HOME=str(tmp_path / "file" / "var"))
-    assert code == 1
+    assert code == 2
     assert str(tmp_path / "file") in error
+    assert "in CDI_HOME" in error
+
+
+@pytest.mark.parametrize("taken", ["workspace", "workspace/jobs"])
+def test_a_run_ends_where_its_workspace_cannot_be_written(tmp_path: Path, taken: str) -> None:
+    place = tmp_path / taken
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("")
+    (tmp_path / "inputs.json").write_text('{"name": "Ada"}', encoding="utf-8")
+    workspace = str(tmp_path / "workspace")
+    code, out, error = cdi(
+        tmp_path, "run", "greet", "--inputs", "inputs.json", CDI_WORKSPACE=workspace
+    )
+    assert code == 1
+    assert "the workspace cannot be used" in error
+    assert f"write to the folder {workspace}, or name another folder in CDI_WORKSPACE" in error
+    assert "quota" not in out + error
 
 
 @pytest.mark.parametrize(
@@ -137,7 +154,7 @@ def test_an_interrupted_run_dismisses_its_job(tmp_path: Path, number: signal.Sig
     time.sleep(1)
     process.send_signal(number)
     _, error = process.communicate(timeout=30)
-    assert process.returncode == 130
+    assert process.returncode == 130, error
     assert error.startswith("dismissed")
     assert "Traceback" not in error
     assert "dismissed" in cdi(tmp_path, "jobs")[1]

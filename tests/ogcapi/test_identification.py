@@ -215,6 +215,9 @@ def test_a_session_ends_with_its_token(asking: Asking) -> None:
         page = client.get("/")
         assert page.status_code == 200
         assert 'href="/sign-in' in page.text
+        # The cookie that counts no more is in nobody's way.
+        assert sign_in(client, asking.tokens[Role.RUNNER]).status_code == 303
+        assert client.get("/jobs").status_code == 200
 
 
 def test_a_wrong_token_is_told_on_the_page(asking: Asking) -> None:

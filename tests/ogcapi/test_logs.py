@@ -103,7 +103,7 @@ def test_filters_choose_step_index_attempt_and_stream(
         ("step=..%2F..%2Frelease", 404),
         ("attempt=..", 404),
         ("step=work&attempt=.", 404),
-        ("step=%00", 404),
+        ("step=%00", 400),
         ("stream=stdin", 400),
         ("index=-1", 400),
         ("index=%C2%B2", 400),

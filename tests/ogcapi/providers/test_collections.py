@@ -85,7 +85,7 @@ def test_titles_come_in_the_language_asked_for(resources):
     english = described(resources, "orchards-objects")["title"]
     german = described(resources, "orchards-objects", "lang=de-DE")["title"]
     assert english == "Meadow orchards: inventory objects with verdict"
-    assert german == "Streuobstwiesen: Objekte des Bestands mit Urteil"
+    assert german == "Streuobstwiesen: Objekte des Inventars mit Urteil"
 
 
 def test_a_test_bench_is_marked_in_title_and_description(bench, resources):

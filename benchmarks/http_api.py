@@ -116,9 +116,8 @@ def _rate(peers: tuple[Peer, Peer], options: argparse.Namespace, recorded: int) 
             values.append(throughput(peer, job, THREADS, options.rate_seconds))
     mine, other = (statistics.mean(values) for values in rates)
     beside = f"{mine:.0f} per s against {other:.0f} per s with {THREADS} clients"
-    return Figure(
-        "status requests, times stock", mine / other, "x", 3, at_least=True, beside=beside
-    )
+    name = f"status requests, {recorded} jobs recorded, times stock"
+    return Figure(name, mine / other, "x", 3, at_least=True, beside=beside)
 
 
 def _crowd(seen: Crowd, clients: int) -> list[Figure]:

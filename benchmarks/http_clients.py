@@ -11,16 +11,17 @@ from http.client import HTTPConnection
 
 from http_servers import Peer
 
+from k8s_manager.records import FINAL
+
 JSON = {"Accept": "application/json"}
 HTML = {"Accept": "text/html"}
-FINAL = ("successful", "failed", "dismissed")
 POLL_S = 0.5
 
 
 def timed(
     connection: HTTPConnection, method: str, path: str, body: str | None, headers: dict[str, str]
-) -> tuple[float, int, bytes, str]:
-    """Ask; return seconds, status, body and Location.
+) -> tuple[float, bytes, str]:
+    """Ask; return seconds, body and Location.
 
     Raises:
         RuntimeError: The answer is no success.
@@ -32,12 +33,12 @@ def timed(
     seconds = time.perf_counter() - started
     if answer.status >= 300:
         raise RuntimeError(f"{method} {path} was answered {answer.status}: {content[:500]!r}")
-    return seconds, answer.status, content, answer.headers.get("Location", "")
+    return seconds, content, answer.headers.get("Location", "")
 
 
 def job_of(peer: Peer, connection: HTTPConnection, text: str) -> tuple[str, float]:
     """Execute asynchronously; return the path of the job and the seconds until the answer."""
-    seconds, _, _, location = timed(connection, *peer.execution(text))
+    seconds, _, location = timed(connection, *peer.execution(text))
     return "/jobs/" + location.partition("?")[0].rpartition("/")[2], seconds
 
 
@@ -45,7 +46,7 @@ def finished(connection: HTTPConnection, job: str) -> str:
     """Wait for the end of a job; return its status."""
     until = time.monotonic() + 120
     while time.monotonic() < until:
-        document = json.loads(timed(connection, "GET", job, None, JSON)[2])
+        document = json.loads(timed(connection, "GET", job, None, JSON)[1])
         if document["status"] in FINAL:
             return str(document["status"])
         time.sleep(POLL_S)
@@ -107,14 +108,14 @@ def _cycle(peer: Peer, connection: HTTPConnection, text: str, seen: Crowd, end: 
     job, taken = job_of(peer, connection, text)
     seen.posts.append(taken)
     while time.monotonic() < end:
-        taken, _, content, _ = timed(connection, "GET", job, None, JSON)
+        taken, content, _ = timed(connection, "GET", job, None, JSON)
         seen.statuses.append(taken)
         document = json.loads(content)
         if document["processID"] != peer.process or not job.endswith(document["jobID"]):
             seen.problems.append(f"{job} was answered with {document}")
         if document["status"] in FINAL:
             seen.ended += 1
-            results = timed(connection, "GET", f"{job}/results", None, JSON)[2]
+            results = timed(connection, "GET", f"{job}/results", None, JSON)[1]
             if text.encode() not in results:
                 seen.problems.append(f"{job}: expected {text!r} in {results[:300]!r}")
             return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -25,9 +24,11 @@ from sqlalchemy import insert, select
 
 from k8s_manager import schema
 from k8s_manager.store import Store
+from ogcapi.serve import free_port
 
 ROOT = Path(__file__).parent.parent
 START_S = 120.0
+FIRST_PORT = 20_000
 THREADS = 8
 """Of the one web worker; as many as `cdi serve` gives each."""
 
@@ -68,7 +69,7 @@ def ours(folder: Path, workers: int) -> Iterator[Peer]:
         "cwl": str(ROOT / "tests" / "echo" / "echo.cwl"),
     }
     config["resources"]["echo"] = {"type": "process", "processor": processor}
-    port = _free_port()
+    port = free_port("127.0.0.1", FIRST_PORT)
     variables = {
         "CDI_HOME": str(folder),
         "CDI_CONFIG": str(_write(folder, config)),
@@ -88,7 +89,7 @@ def stock(folder: Path) -> Iterator[Peer]:
     example = {"type": "process", "processor": {"name": "HelloWorld"}}
     config["resources"] = {f"hello-{number}": example for number in range(count + 1)}
     manager = {"name": "TinyDB", "connection": str(folder / "jobs.db"), "output_dir": str(folder)}
-    port = _free_port()
+    port = free_port("127.0.0.1", FIRST_PORT)
     address = f"http://127.0.0.1:{port}"
     config["server"] |= {"manager": manager, "url": address}
     openapi = folder / "openapi.yml"
@@ -166,10 +167,3 @@ def _write(folder: Path, config: dict[str, Any]) -> Path:
     path = folder / "pygeoapi-config.yml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     return path
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -64,7 +64,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         app.register_blueprint(module.BLUEPRINT)
     access.check_routes(app.url_map)
     app.before_request(_refuse_nul)
-    app.before_request(_refuse_other_names)
+    app.before_request(forgery.refuse_other_names)
     app.before_request(_answer_preflight)
     app.before_request(access.gate)
     app.register_error_handler(Exception, _failed)
@@ -81,10 +81,6 @@ def _refuse_nul() -> None:
         raise problems.Problem(
             400, "Invalid query parameter", "No parameter holds a NUL character (%00)."
         )
-
-
-def _refuse_other_names() -> None:
-    forgery.refuse_other_names(request)
 
 
 def _answer_preflight() -> Response | None:

@@ -63,8 +63,8 @@ def refuse_forged(sent: Request) -> None:
         )
 
 
-def refuse_other_names(sent: Request) -> None:
-    """Refuse a name that a site may have given to this machine (DNS rebinding).
+def refuse_other_names() -> None:
+    """Refuse a request that names this machine as a site may have done (DNS rebinding).
 
     Where nobody is asked who they are, everybody on this machine may do everything; a page of a
     site whose name suddenly leads here would be one of them, and of our own origin.
@@ -78,7 +78,7 @@ def refuse_other_names(sent: Request) -> None:
         return
     own = urlsplit(settings.base_url).hostname
     try:
-        name = urlsplit(f"//{sent.host}").hostname or ""
+        name = urlsplit(f"//{request.host}").hostname or ""
     except ValueError:
         name = ""
     # A name without a dot is of the local network: no site has one.

@@ -30,6 +30,9 @@ SETTLE_S = 1.0
 """Seconds for ``attempt.json`` of an ended pod to become visible on a network volume."""
 SEARCH_S = 2.0
 """Seconds between searches for attempts of pods that Kubernetes does not show (any more)."""
+UNTOLD_S = 3.0
+"""Seconds without news that a pod has begun, after which its attempt is searched for all the same:
+the kubelet reports a start within two seconds, unless the API is silent."""
 
 
 class PodAttempts:
@@ -79,7 +82,8 @@ class PodAttempts:
             mine = by_position.get(position, [])
             running = self._look_at(index, mine, given_up, settings)
             if searching:
-                self._search(index, {pod.uid for pod in mine}, given_up, settings)
+                known = {pod.uid for pod in mine if not self._untold(pod)}
+                self._search(index, known, given_up, settings)
             if given_up and not running and not self._decided(index):
                 why = "its Job is gone" if job is None else f"its Job ended: {job.message}"
                 name = self._last.get(index)
@@ -193,6 +197,11 @@ class PodAttempts:
             attempt = self._ended(index, folder, document, given_up, True, settings)
             if attempt is not None:
                 self._settle(index, attempt)
+
+    def _untold(self, pod: PodView) -> bool:
+        """Tell whether a pod may have run although the cluster does not say that it has begun."""
+        begun = pod.running or pod.ended or bool(pod.deleted)
+        return not begun and self.age(pod.uid) > UNTOLD_S
 
     def _settle(self, index: int, attempt: Attempt) -> None:
         self._final[index][attempt.name] = attempt

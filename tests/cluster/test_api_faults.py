@@ -68,7 +68,7 @@ def test_what_runs_is_committed_while_the_api_says_nothing(
     with proxy.silence():
         asked = time.monotonic()
         go_file(installation, job).touch()
-        wait_for(controller, lambda: commits(installation, job) == 4, 15)
+        wait_for(controller, lambda: commits(installation, job) == 4, 30)
         while time.monotonic() < asked + 3 * installation.settings.lease_s:
             begun = time.monotonic()
             controller.step()

@@ -6,7 +6,9 @@ import json
 import uuid
 from pathlib import Path
 
-from k8s_manager.backends import base
+import pytest
+
+from k8s_manager.backends import base, pod_attempts
 from k8s_manager.backends.base import Attempt, Round
 from k8s_manager.backends.kubernetes_view import JobView, PodView
 from k8s_manager.backends.pod_attempts import PodAttempts
@@ -34,15 +36,15 @@ def pod_of(round_: Round, *, started: bool) -> PodView:
     )  # fmt: skip
 
 
-def write_cancelled(round_: Round, pod: PodView) -> None:
-    """Write what the runner leaves that was asked to stop."""
+def write_ended(round_: Round, pod: PodView, *, reason: str | None, exit_code: int | None) -> None:
+    """Write what the runner leaves when its program has ended, or was asked to stop."""
     folder = round_.index_folder(0) / pod.uid
     folder.mkdir()
     document = {
         "version": 1, "job": round_.job, "step": round_.step, "index": 0, "round": 1,
-        "attempt": pod.uid, "exit_code": None, "signal": 15, "reason": "cancelled",
+        "attempt": pod.uid, "exit_code": exit_code, "signal": None, "reason": reason,
         "started": None, "ended": None, "cpu_s": 0.0, "ram_peak_mb": 1, "image_digest": None,
-        "outputs": {}, "error": {"title": "cancelled", "detail": ""},
+        "outputs": {}, "error": None,
     }  # fmt: skip
     (folder / "attempt.json").write_text(json.dumps(document), encoding="utf-8")
 
@@ -57,7 +59,7 @@ def test_a_job_that_goes_with_a_pod_that_never_began_leaves_its_index_to_the_con
     round_ = round_in(tmp_path)
     attempts = PodAttempts(round_)
     stopped, next_one = pod_of(round_, started=True), pod_of(round_, started=False)
-    write_cancelled(round_, stopped)
+    write_ended(round_, stopped, reason="cancelled", exit_code=None)
     found = attempts.look(job_of(round_), [stopped, next_one], False, SETTINGS)
     assert last(found).repeats
     found = attempts.look(None, [], True, SETTINGS)
@@ -75,3 +77,17 @@ def test_a_job_that_goes_with_a_running_pod_loses_the_attempt_of_that_pod(tmp_pa
     found = attempts.look(None, [], True, SETTINGS)
     assert [attempt.name for attempt in found[0]] == [pod.uid]
     assert last(found).state == base.GONE
+
+
+def test_what_ends_while_the_cluster_is_silent_about_its_start_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pod_attempts, "SEARCH_S", 0.0)
+    round_ = round_in(tmp_path)
+    attempts = PodAttempts(round_)
+    pod = pod_of(round_, started=False)
+    write_ended(round_, pod, reason=None, exit_code=0)
+    assert attempts.look(job_of(round_), [pod], False, SETTINGS) == {}  # news is still to come
+    monkeypatch.setattr(pod_attempts, "UNTOLD_S", 0.0)
+    assert last(attempts.look(job_of(round_), [pod], False, SETTINGS)).state == base.ENDED
+    assert attempts.open == 0

@@ -53,10 +53,16 @@ def check_dataset(settings: Settings, process_id: str, values: Mapping[str, Any]
     )
 
 
+def can_publish(settings: Settings, process: Process) -> bool:
+    """Tell whether a process gives a release and may write a dataset, so that jobs may publish."""
+    output = process.outputs.get(RELEASE)
+    gives = output is not None and required(output.type) == Primitive("Directory")
+    return gives and bool(_written_by(settings, process.id))
+
+
 def dataset_of(settings: Settings, process: Process, values: Mapping[str, Any]) -> str | None:
     """Return the dataset that a job publishes to; None when its outputs stay its own."""
-    output = process.outputs.get(RELEASE)
-    if output is None or required(output.type) != Primitive("Directory"):
+    if not can_publish(settings, process):
         return None
     name = with_defaults(process, values).get(DATASET)
     return name if name in _written_by(settings, process.id) else None

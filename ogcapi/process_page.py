@@ -11,7 +11,9 @@ from flask import Response
 from k8s_manager import description
 from k8s_manager.cwl_model import Process
 from k8s_manager.errors import Violation
+from k8s_manager.releases import can_publish
 from ogcapi import code_samples, examples, negotiation, pages
+from ogcapi.access import TO_RELEASE
 from ogcapi.form_fields import Field, alternatives, fields_of
 from ogcapi.form_request import Form, shown
 from ogcapi.service import Service
@@ -86,6 +88,7 @@ def show(
         document=document,
         fields=fields,
         complaints=complaints,
+        to_release=TO_RELEASE if can_publish(service.settings, process) else None,
         controls=(
             pages.kept("form.html", (process.digest, hosts), asked)
             if untouched

@@ -221,7 +221,8 @@ def _add_overviews(dataset: Any, resampling: str) -> None:
     The driver takes what is there; its own way, through compressed scratch files, makes the whole
     COG cost half as much again.
     """
-    longest, factors = max(dataset.width, dataset.height), []
+    longest = max(dataset.width, dataset.height)
+    factors: list[int] = []
     while longest > BLOCK << len(factors):
         factors.append(2 << len(factors))
     if factors:

@@ -198,6 +198,19 @@ def test_a_runner_is_told_what_a_release_needs(asking: Asking, client: httpx.Cli
     assert "publisher" in answer.json()["detail"]
 
 
+def test_a_form_says_before_it_is_sent_what_a_release_needs(
+    asking: Asking, client: httpx.Client
+) -> None:
+    told = {
+        (process, role): "need the role publisher" in client.get(
+            f"/processes/{process}", headers={**asking.bearer(role), "Accept": "text/html"}
+        ).text
+        for process in ("release", "greet")
+        for role in (Role.RUNNER, Role.PUBLISHER)
+    }  # fmt: skip
+    assert [asked for asked, said in told.items() if said] == [("release", Role.RUNNER)]
+
+
 @pytest.mark.parametrize(("role", "status"), [(Role.RUNNER, 403), (Role.PUBLISHER, 201)])
 def test_what_a_nested_process_needs_is_needed_too(
     asking: Asking, client: httpx.Client, role: Role, status: int

@@ -70,7 +70,13 @@ setup(
         "ogcapi.providers",
     ],
     package_data={
-        "processes": ["*/process.cwl", "*.yml", "ingest/*.yml", "publish/templates/*"],
+        "processes": [
+            "*/process.cwl",
+            "*/process.*.yml",
+            "*.yml",
+            "ingest/*.yml",
+            "publish/templates/*",
+        ],
         "k8s_manager": ["migrations/*.mako"],
         "ogcapi": ["templates/**/*", "static/**/*", "locale/**/*.po"],
     },

@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from k8s_manager.cwl_tool import (
     parse_tool,
     read_named_types,
 )
+from k8s_manager.cwl_translation import translations_of
 from k8s_manager.cwl_workflow import parse_steps, parse_workflow_outputs
 from k8s_manager.errors import ProcessFileError
 
@@ -46,12 +48,13 @@ _COMMON = (
 
 
 def load_process(path: str | Path) -> Process:
-    """Read a process from its CWL file, and the files of its steps.
+    """Read a process from its CWL file, the files of its steps, and its translations.
 
     Raises:
         ProcessFileError: The file cannot be read, is wrong, or uses what is not supported.
     """
-    return _Loader(Path(path).absolute(), {}, read=True).process()
+    process = _Loader(Path(path).absolute(), {}, read=True).process()
+    return replace(process, translations=translations_of(process))
 
 
 def process_of(path: Path, documents: Mapping[str, Any]) -> Process:
@@ -163,7 +166,6 @@ def _about(plain: Mapping[str, Any], extra: Mapping[str, Any], place: Place) -> 
     label = prose(plain.get("label"), place / "label")
     keywords = extra.get("s:keywords")
     listed = keywords.split(",") if isinstance(keywords, str) else keywords or []
-    german = extra.get("s:alternateName")
     version = extra.get("s:softwareVersion", "0.0.0")
     if not isinstance(version, str):
         (place / "s:softwareVersion").refuse(f"expected text, got {version!r}", "put it in quotes")
@@ -174,7 +176,6 @@ def _about(plain: Mapping[str, Any], extra: Mapping[str, Any], place: Place) -> 
         "version": version,
         "keywords": tuple(str(word).strip() for word in listed),
         "schema": json_text(extra.get(f"{OGC}schema"), place / "ogc:schema"),
-        "titles": {"de": german} if isinstance(german, str) else {},
     }
 
 

@@ -41,8 +41,15 @@ class Place:
         raise ProcessFileError(f"{self}: {problem}" + (f"; {instead}" if instead else ""))
 
 
-def read_document(path: Path) -> dict[str, Any]:
-    """Read one CWL file.
+def read_document(
+    path: Path, kind: str = "CWL document", holds: str = "cwlVersion and class"
+) -> dict[str, Any]:
+    """Read one file of a process.
+
+    Args:
+        path: The file.
+        kind: What it is, for complaints.
+        holds: Its keys, for complaints.
 
     Raises:
         ProcessFileError: The file cannot be read, is too large, no YAML or no mapping.
@@ -62,7 +69,7 @@ def read_document(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         place.refuse(f"is not valid YAML: {error}")
     if not isinstance(document, dict):
-        place.refuse("is no CWL document", "expected a mapping with cwlVersion and class")
+        place.refuse(f"is no {kind}", f"expected a mapping with {holds}")
     _check_size(document, place)
     return document
 

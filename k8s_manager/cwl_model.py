@@ -26,8 +26,6 @@ class Input:
     doc: str | None = None
     schema: Mapping[str, Any] = field(default_factory=dict)
     """What CWL's types cannot say (``ogc:schema``): ranges, formats, media types."""
-    title: str | None = None
-    """Title in German (``s:alternateName``)."""
     internal: bool = False
     """The manager fills it: descriptions hide it and requests may not set it."""
     binding: Binding | None = None
@@ -42,7 +40,6 @@ class Output:
     label: str | None = None
     doc: str | None = None
     schema: Mapping[str, Any] = field(default_factory=dict)
-    title: str | None = None
     glob: tuple[str, ...] = ()
     """Patterns within the working folder, with parameter references; none: cwl.output.json."""
     sources: tuple[str, ...] = ()
@@ -129,6 +126,35 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Texts:
+    """What is said of a process, an input or an output in one language; None: not translated."""
+
+    title: str | None = None
+    description: str | None = None
+    symbols: Mapping[str, str] = field(default_factory=dict)
+    """Names of the words that an input offers to choose from."""
+
+
+@dataclass(frozen=True)
+class Translation:
+    """The texts of a process in one language."""
+
+    texts: Texts = Texts()
+    inputs: Mapping[str, Texts] = field(default_factory=dict)
+    outputs: Mapping[str, Texts] = field(default_factory=dict)
+    digest: str = ""
+    """SHA-256 (hex) of all of them."""
+
+    def of_input(self, name: str) -> Texts:
+        """Return the texts of an input."""
+        return self.inputs.get(name, Texts())
+
+    def of_output(self, name: str) -> Texts:
+        """Return the texts of an output."""
+        return self.outputs.get(name, Texts())
+
+
+@dataclass(frozen=True)
 class Process:
     """A process: a tool, or steps in an order in which they can run."""
 
@@ -143,8 +169,8 @@ class Process:
     keywords: tuple[str, ...] = ()
     schema: Mapping[str, Any] = field(default_factory=dict)
     """``ogc:schema`` of the document: conditions over several inputs."""
-    titles: Mapping[str, str] = field(default_factory=dict)
-    """Titles by language besides English."""
+    translations: Mapping[str, Translation] = field(default_factory=dict, compare=False, repr=False)
+    """By language besides English; no part of the documents, the digest and the snapshot."""
     digest: str = ""
     """SHA-256 (hex) of the documents: equal for equal processes."""
     path: Path = Path("process.cwl")
@@ -165,6 +191,10 @@ class Process:
         from k8s_manager.cwl import process_of
 
         return process_of(Path(snapshot["path"]), snapshot["documents"])
+
+    def translation(self, language: str) -> Translation:
+        """Return the texts in a language, without any for English or where nobody translated."""
+        return self.translations.get(language, Translation())
 
     def tools(self) -> Mapping[str, Process]:
         """Return the processes that run programs: by step id, or itself by its own id."""

@@ -134,7 +134,6 @@ def parse_inputs(value: Any, scope: Scope, extra: Mapping[str, str]) -> dict[str
             label=prose(plain.get("label"), where / "label"),
             doc=prose(plain.get("doc"), where / "doc"),
             schema=schema,
-            title=more.get("s:alternateName"),
             internal=bool(schema.get("x-internal", False)),
             binding=parse_binding(plain.get("inputBinding"), where / "inputBinding"),
         )

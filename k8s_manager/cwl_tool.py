@@ -106,7 +106,6 @@ def parse_outputs(
             label=prose(plain.get("label"), where / "label"),
             doc=prose(plain.get("doc"), where / "doc"),
             schema=json_text(more.get(f"{OGC}schema"), where / "ogc:schema"),
-            title=more.get("s:alternateName"),
             glob=glob,
         )
     return result, tool

@@ -99,7 +99,6 @@ def parse_workflow_outputs(
             label=prose(plain.get("label"), where / "label"),
             doc=prose(plain.get("doc"), where / "doc"),
             schema=json_text(more.get(f"{OGC}schema"), where / "ogc:schema"),
-            title=more.get("s:alternateName"),
             sources=texts(given, where / "outputSource"),
             many=isinstance(given, list) and len(given) > 1,
             pick_value=_pick_value(plain.get("pickValue"), where / "pickValue"),

@@ -28,17 +28,12 @@ _PRIMITIVES = {
 }
 
 
-def summarise(process: Process, *, language: str = "en") -> dict[str, Any]:
-    """Return the summary of a process: its description without inputs, outputs and links.
-
-    Args:
-        process: The process.
-        language: Language of the title, where the process has one in it.
-    """
+def summarise(process: Process) -> dict[str, Any]:
+    """Return the summary of a process: its description without inputs, outputs and links."""
     summary: dict[str, Any] = {
         "id": process.id,
         "version": process.version,
-        "title": process.titles.get(language, process.title),
+        "title": process.title,
         "description": process.description,
         "jobControlOptions": job_control_options(process),
         "outputTransmission": ["value", "reference"],
@@ -48,23 +43,16 @@ def summarise(process: Process, *, language: str = "en") -> dict[str, Any]:
     return summary
 
 
-def describe(process: Process, *, language: str = "en") -> dict[str, Any]:
-    """Return the description of a process, without links.
-
-    Args:
-        process: The process.
-        language: Language of titles, where the process has them in it.
-    """
+def describe(process: Process) -> dict[str, Any]:
+    """Return the description of a process, in English and without links."""
     return {
-        **summarise(process, language=language),
+        **summarise(process),
         "inputs": {
-            declared.id: _describe_input(declared, language)
+            declared.id: _describe_input(declared)
             for declared in process.inputs.values()
             if not declared.internal
         },
-        "outputs": {
-            output.id: _describe_output(output, language) for output in process.outputs.values()
-        },
+        "outputs": {output.id: _describe_output(output) for output in process.outputs.values()},
     }
 
 
@@ -135,26 +123,25 @@ def is_json(media_type: str) -> bool:
     return media_type == "application/json" or media_type.endswith("+json")
 
 
-def _describe_input(declared: Input, language: str) -> dict[str, Any]:
+def _describe_input(declared: Input) -> dict[str, Any]:
     optional = isinstance(declared.type, Optional) or declared.has_default
     return {
-        **_titles(declared, language),
+        **_titles(declared),
         "schema": input_schema(declared),
         "minOccurs": 0 if optional else 1,
         "maxOccurs": 1,
     }
 
 
-def _describe_output(output: Output, language: str) -> dict[str, Any]:
+def _describe_output(output: Output) -> dict[str, Any]:
     schema = _merge(_type_schema(output.type, output.schema), output.schema)
     if is_bbox(output):
         schema = _bbox_schema(output.schema)
-    return {**_titles(output, language), "schema": schema}
+    return {**_titles(output), "schema": schema}
 
 
-def _titles(part: Input | Output, language: str) -> dict[str, Any]:
-    title = part.title if language == "de" and part.title else part.label
-    found = {"title": title or part.id}
+def _titles(part: Input | Output) -> dict[str, Any]:
+    found = {"title": part.label or part.id}
     if part.doc:
         found["description"] = part.doc
     return found

@@ -112,7 +112,7 @@ def _output(outer: Call, output: Output) -> dict[str, Any]:
 
 
 def _typed(part: Input | Output) -> dict[str, Any]:
-    told = {"label": part.label, "doc": part.doc, "s:alternateName": part.title}
+    told = {"label": part.label, "doc": part.doc}
     entry: dict[str, Any] = {"type": type_to_json(part.type)}
     entry |= {name: text for name, text in told.items() if text}
     if part.schema:

@@ -44,10 +44,12 @@ class CwlProcessor(BaseProcessor):  # type: ignore[misc]
 
 
 def metadata(process: Process) -> dict[str, Any]:
-    """Return the description as pygeoapi's plugins give it: titles by language, links, example."""
+    """Return the description as pygeoapi's plugins give it: texts by language, links, example."""
     described = describe(process)
-    if process.titles:
-        described["title"] = {"en": process.title, **process.titles}
+    for name in ("title", "description"):
+        said = {key: getattr(of.texts, name) for key, of in process.translations.items()}
+        if any(said.values()):
+            described[name] = {"en": described[name]} | {k: v for k, v in said.items() if v}
     described["links"] = []
     described["example"] = {"inputs": example_inputs(described)}
     return described

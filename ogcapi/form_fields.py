@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from k8s_manager import description
-from k8s_manager.cwl_model import Input, Process
+from k8s_manager.cwl_model import Input, Process, Texts
 from k8s_manager.cwl_types import Array, Primitive, required
 from ogcapi.translation import gettext as _
 
-UNIT = re.compile(r"\s*\bUnit: (?P<unit>[^.]+)\.\s*$")
+UNIT = re.compile(r"\s*\b(Unit|Einheit): (?P<unit>[^.]+)\.\s*$")
 LONG = 200  # characters from which on a text has room to be long
 HTML_TYPES = {"date": "date", "email": "email", "uri": "url", "time": "time"}
 
@@ -33,6 +33,10 @@ class Field:
     description: str
     unit: str
     """Of a number, as the last sentence of the description says it (``Unit: m.``)."""
+    translated: frozenset[str]
+    """Which of ``title`` and ``description`` (with the unit) are not English."""
+    symbols: Mapping[str, str]
+    """Names of what there is to choose from, where they are not those that are sent."""
     expects: str
     """Type and range in words."""
     required: bool
@@ -76,8 +80,8 @@ class Field:
         return ",".join([*self.media_types, *suffixes])
 
 
-_KEPT: dict[tuple[str, str, str], list[Field]] = {}
-"""Fields by process and language: a description never changes while its digest is the same."""
+_KEPT: dict[tuple[str, str, str, str], list[Field]] = {}
+"""Fields by process and language: texts never change while both their digests are the same."""
 SUFFIXES = {
     "application/geo+json": ".geojson,.json",
     "application/geopackage+sqlite3": ".gpkg",
@@ -88,16 +92,20 @@ SUFFIXES = {
 
 def fields_of(process: Process, language: str) -> list[Field]:
     """Return the fields of a process; titles and explanations are in the language of the page."""
-    key = (process.id, process.digest, language)
+    key = (process.id, process.digest, language, process.translation(language).digest)
     if key not in _KEPT:
         _KEPT[key] = _fields_of(process, language)
     return _KEPT[key]
 
 
 def _fields_of(process: Process, language: str) -> list[Field]:
-    described = description.describe(process, language=language)["inputs"]
+    described = description.describe(process)["inputs"]
+    said = process.translation(language)
     either = {name for names in alternatives(process) for name in names}
-    return [_field(process.inputs[name], part, name in either) for name, part in described.items()]
+    return [
+        _field(process.inputs[name], part, said.of_input(name), name in either)
+        for name, part in described.items()
+    ]
 
 
 def alternatives(process: Process) -> list[list[str]]:
@@ -110,17 +118,19 @@ def alternatives(process: Process) -> list[list[str]]:
     return groups
 
 
-def _field(declared: Input, part: Mapping[str, Any], alternative: bool) -> Field:
+def _field(declared: Input, part: Mapping[str, Any], said: Texts, alternative: bool) -> Field:
     schema = part["schema"]
-    text = str(part.get("description", "")).strip()
+    text = said.description or str(part.get("description", "")).strip()
     unit = UNIT.search(text)
     kind = _kind(declared, schema)
     return Field(
         id=declared.id,
         kind=kind,
-        title=str(part.get("title", declared.id)),
+        title=said.title or str(part.get("title", declared.id)),
         description=text[: unit.start()] if unit else text,
         unit=unit["unit"] if unit and kind == "number" else "",
+        translated=frozenset(name for name in ("title", "description") if getattr(said, name)),
+        symbols=said.symbols,
         expects=_expects(kind, schema),
         required=bool(part.get("minOccurs", 1)),
         alternative=alternative,

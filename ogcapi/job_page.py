@@ -49,6 +49,7 @@ def show(service: Service, job: Job, document: dict[str, Any]) -> Response:
         drawings=tiles.drawings(service, job, found["steps"], every),
         logs=shown,
         tail=tail,
+        output_titles=process_page.output_titles(service, job.process_id),
         links=results.links(service, job) if _has_results(job) else [],
         **found,
     )

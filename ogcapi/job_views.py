@@ -10,7 +10,7 @@ from flask import Blueprint, Response, current_app, request
 
 from k8s_manager.errors import JobGone
 from k8s_manager.records import FINAL, STATUSES, JobFilter
-from ogcapi import job_page, jobs_page, negotiation, pages, results, retry_views
+from ogcapi import job_page, jobs_page, negotiation, results, retry_views
 from ogcapi.documents import here, link, reply, status_document
 from ogcapi.identification import asking
 from ogcapi.problems import Problem
@@ -72,7 +72,7 @@ def job_results(job_id: str) -> Response:
     if raw and not negotiation.is_browser():
         return results.response(service, job, only=only)
     if negotiation.representation() == negotiation.HTML:
-        return pages.page("results.html", document=status_document(job), links=rows)
+        return results.page(service, job, rows)
     return results.response(service, job, only=only, document=True)
 
 

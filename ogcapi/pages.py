@@ -16,7 +16,7 @@ from flask import Response, current_app, request
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from ogcapi import forgery, negotiation, phrases, translation
+from ogcapi import forgery, negotiation, phrases, reasons, translation
 from ogcapi.identification import COOKIE, shown
 from ogcapi.problems import Problem
 
@@ -187,6 +187,8 @@ def _environment() -> Environment:
     environment.filters["number"] = translation.number
     environment.filters["said"] = phrases.said
     environment.globals["word"] = phrases.word
+    environment.globals["reason"] = reasons.reason
+    environment.globals["meanings"] = reasons.meanings
     return environment
 
 

@@ -67,12 +67,14 @@ def show(
     fields = fields_of(process, language)
     sent = dict(request or {"inputs": {}})
     complaints = Complaints.of(violations, fields)
-    document = description.describe(process, language=language)
+    document = description.describe(process)
+    said = process.translation(language)
     hosts = service.settings.outside.input_hosts
 
     def asked() -> dict[str, Any]:
         return {
             "document": document,
+            "said": said,
             "fields": fields,
             "groups": alternatives(process),
             "form": shown(fields, sent) if form is None else form,
@@ -86,11 +88,12 @@ def show(
         status,
         path=f"/processes/{process.id}",
         document=document,
+        said=said,
         fields=fields,
         complaints=complaints,
         to_release=TO_RELEASE if can_publish(service.settings, process) else None,
         controls=(
-            pages.kept("form.html", (process.digest, hosts), asked)
+            pages.kept("form.html", (process.digest, said.digest, hosts), asked)
             if untouched
             else pages.part("form.html", **asked())
         ),
@@ -103,8 +106,22 @@ def show(
 def titles(service: Service) -> dict[str, str]:
     """Return the titles of all processes in the language of the page."""
     language = negotiation.language()
-    found = service.registry.processes.values()
-    return {process.id: process.titles.get(language, process.title) for process in found}
+    return {
+        process.id: process.translation(language).texts.title or process.title
+        for process in service.registry.processes.values()
+    }
+
+
+def output_titles(service: Service, process_id: str) -> dict[str, str]:
+    """Return titles of outputs in the language of the page; none of a process that is gone."""
+    process = service.registry.processes.get(process_id)
+    if process is None:
+        return {}
+    said = process.translation(negotiation.language())
+    found = {
+        name: said.of_output(name).title or output.label for name, output in process.outputs.items()
+    }
+    return {name: title for name, title in found.items() if title}
 
 
 def samples(service: Service, process: Process, request: dict[str, Any]) -> dict[str, Any]:

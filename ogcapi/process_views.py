@@ -48,8 +48,9 @@ def process_list() -> Response:
         links.append(link(target, "prev", negotiation.JSON, "Previous page"))
     document = {"processes": [_summary(process) for process in chosen], "links": links}
     if media == negotiation.HTML:
-        titles = process_page.titles(service)
-        return pages.page("processes.html", document=document, titles=titles)
+        language = negotiation.language()
+        said = {process.id: process.translation(language).texts for process in chosen}
+        return pages.page("processes.html", document=document, said=said)
     return reply(document)
 
 

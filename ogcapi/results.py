@@ -16,7 +16,7 @@ from flask import Response
 from k8s_manager.bbox import bbox_document
 from k8s_manager.errors import FilesExpired, JobGone, ResultNotReady
 from k8s_manager.records import FINAL, Job
-from ogcapi import file_answers, negotiation, pages, problems
+from ogcapi import file_answers, negotiation, pages, problems, process_page
 from ogcapi.documents import link, reply, status_document
 from ogcapi.file_answers import media_type
 from ogcapi.negotiation import JSON
@@ -54,6 +54,17 @@ def links(service: Service, job: Job, only: Sequence[str] | None = None) -> list
     return rows
 
 
+def page(service: Service, job: Job, rows: list[dict[str, Any]]) -> Response:
+    """Answer with a page that lists results, or the files of one."""
+    return pages.page(
+        "results.html",
+        document=status_document(job),
+        process_title=process_page.titles(service).get(job.process_id, job.process_id),
+        output_titles=process_page.output_titles(service, job.process_id),
+        links=rows,
+    )
+
+
 def file_response(service: Service, job: Job, output: str, path: str) -> Response:
     """Send a file of an output, or list the files of a folder, by its path below the output."""
     value, prefix = _values(job).get(output), output
@@ -70,7 +81,7 @@ def file_response(service: Service, job: Job, output: str, path: str) -> Respons
         return reply(bbox_document(value) or value)
     place = service.workspace.path(value["location"])
     if value["class"] == "Directory":
-        return _from_folder(job, prefix, place, path)
+        return _from_folder(service, job, prefix, place, path)
     if path not in ("", value["basename"]):
         raise Problem(404, "No such file", f"{output} is the file {value['basename']}")
     return _send(place, value["basename"])
@@ -235,7 +246,7 @@ def _links_of(service: Service, job: Job, name: str, value: list[Any]) -> list[d
     return [_reference(service, job, name, item, index) for index, item in enumerate(value)]
 
 
-def _from_folder(job: Job, prefix: str, folder: Path, path: str) -> Response:
+def _from_folder(service: Service, job: Job, prefix: str, folder: Path, path: str) -> Response:
     """Answer with a file of a folder, or the list of a folder's files; `prefix` is its address."""
     output = prefix.partition("/")[0]
     root = folder.resolve()
@@ -259,7 +270,7 @@ def _from_folder(job: Job, prefix: str, folder: Path, path: str) -> Response:
     ]
     if negotiation.representation() == negotiation.HTML:
         rows = [{**entry, "output": output} for entry in entries]
-        return pages.page("results.html", document=status_document(job), links=rows)
+        return page(service, job, rows)
     return reply({"links": entries})
 
 

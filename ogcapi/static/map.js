@@ -4,6 +4,7 @@
 import { makeMap } from "./map-base.js";
 
 const COLOURS = { confirmed: "#2f7d32", rejected: "#b3261e", uncertain: "#b26a00" };
+const MEANINGS = JSON.parse(document.getElementById("meanings").textContent);
 const NAMES = ["name", "object_id", "verdict", "reason_main", "trees", "height_m", "area_m2"];
 
 function style(feature) {
@@ -17,7 +18,7 @@ function label(feature, layer) {
   const properties = feature.properties || {};
   for (const name of NAMES.filter((key) => properties[key] !== null && properties[key] !== undefined)) {
     const line = document.createElement("div");
-    line.textContent = `${name}: ${properties[name]}`;
+    line.textContent = `${name}: ${MEANINGS[name]?.[properties[name]] ?? properties[name]}`;
     box.append(line);
   }
   layer.bindPopup(box);

@@ -3,7 +3,6 @@ class: CommandLineTool
 $namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: assess
 label: Assess inventory objects
-s:alternateName: Inventarobjekte bewerten
 doc: |
   Judges each object of the inventory from the surface model, the orthophoto and Sentinel-2:
   confirmed, rejected or uncertain, with reason codes, values, thresholds, confidence and the date of
@@ -33,7 +32,6 @@ inputs:
   inventory:
     type: File
     label: Inventory objects
-    s:alternateName: Inventarobjekte
     doc: GeoPackage with layer objects, as the stage ingest writes it.
     inputBinding: {prefix: --inventory}
     ogc:schema: |
@@ -41,7 +39,6 @@ inputs:
   area:
     type: File
     label: Area of the run
-    s:alternateName: Gebiet des Laufs
     doc: GeoJSON polygon in the CRS of the run; trees and candidates outside are left out.
     inputBinding: {prefix: --area}
     ogc:schema: |
@@ -49,7 +46,6 @@ inputs:
   items:
     type: File
     label: STAC items
-    s:alternateName: STAC-Items
     doc: All inputs of the run with their acquisition; dates and independence come from here.
     inputBinding: {prefix: --items}
     ogc:schema: |
@@ -57,7 +53,6 @@ inputs:
   period:
     type: string
     label: Period
-    s:alternateName: Zeitraum
     doc: ISO 8601 interval of the run, such as 2023-01-01/2023-12-31.
     inputBinding: {prefix: --period}
     ogc:schema: |
@@ -65,7 +60,6 @@ inputs:
   crowns:
     type: File[]
     label: Crowns of all batches
-    s:alternateName: Kronen aller Stapel
     doc: GeoPackages crowns-<batch>.gpkg with the layers crowns and structures.
     ogc:schema: |
       {"minItems": 1, "items": {"contentMediaType": "application/geopackage+sqlite3"}}
@@ -73,7 +67,6 @@ inputs:
     type: File[]
     default: []
     label: Surface models of all batches
-    s:alternateName: Oberflächenmodelle aller Stapel
     doc: GeoTIFFs ndom-<batch>.tif; where they have no data nothing is counted.
     ogc:schema: |
       {"items": {"contentMediaType": "image/tiff; application=geotiff"}}
@@ -81,7 +74,6 @@ inputs:
     type: File[]
     default: []
     label: Sentinel-2 metrics of all batches
-    s:alternateName: Sentinel-2-Kennwerte aller Stapel
     doc: GeoTIFFs sentinel2-<batch>.tif of those batches that have Sentinel-2.
     ogc:schema: |
       {"items": {"contentMediaType": "image/tiff; application=geotiff"}}
@@ -89,7 +81,6 @@ inputs:
     type: File[]
     default: []
     label: Orthophotos of all batches
-    s:alternateName: Orthophotos aller Stapel
     doc: GeoTIFFs image-<batch>.tif of those batches that have an orthophoto at an object.
     ogc:schema: |
       {"items": {"contentMediaType": "image/tiff; application=geotiff"}}
@@ -97,14 +88,12 @@ inputs:
     type: File[]
     default: []
     label: Notes of all batches
-    s:alternateName: Vermerke aller Stapel
     doc: JSON files prepared-<batch>.json with the registration of surface and image, dates used.
     ogc:schema: |
       {"items": {"contentMediaType": "application/json"}}
   decisions:
     type: File?
     label: People's decisions
-    s:alternateName: Entscheidungen von Menschen
     doc: CSV, GeoPackage or GeoJSON with object_id, verdict_human, decided; shown beside the verdict, never changing it.
     inputBinding: {prefix: --decisions}
     ogc:schema: |
@@ -112,7 +101,6 @@ inputs:
   inventory_date:
     type: string?
     label: Date of the inventory
-    s:alternateName: Datum des Inventars
     doc: Survey date (year, year-month or year-month-day) of objects that have none of their own. Without a date nothing is known to be newer, so nothing is rejected.
     inputBinding: {prefix: --inventory-date}
     ogc:schema: |
@@ -121,7 +109,6 @@ inputs:
     type: int
     default: 10
     label: Trees of an orchard
-    s:alternateName: Bäume einer Streuobstwiese
     doc: "An object with at least so many trees may be confirmed. Unit: trees."
     inputBinding: {prefix: --min-trees}
     ogc:schema: |
@@ -130,7 +117,6 @@ inputs:
     type: int
     default: 2
     label: Trees that speak against
-    s:alternateName: Bäume, die dagegen sprechen
     doc: "The surface model speaks against an orchard when it shows at most so many trees. Unit: trees."
     inputBinding: {prefix: --max-trees-rejected}
     ogc:schema: |
@@ -139,7 +125,6 @@ inputs:
     type: double
     default: 25.0
     label: Lowest stand density
-    s:alternateName: Geringste Bestandesdichte
     doc: "An orchard has at least so many trees per hectare (17 m spacing is 35). Unit: trees/ha."
     inputBinding: {prefix: --min-density}
     ogc:schema: |
@@ -148,7 +133,6 @@ inputs:
     type: double
     default: 150.0
     label: Highest stand density
-    s:alternateName: Höchste Bestandesdichte
     doc: "An orchard has at most so many trees per hectare (8 m spacing is 156). Unit: trees/ha."
     inputBinding: {prefix: --max-density}
     ogc:schema: |
@@ -157,7 +141,6 @@ inputs:
     type: double
     default: 0.08
     label: Lowest crown cover
-    s:alternateName: Geringste Überschirmung
     doc: "Crowns cover at least this share of an orchard. Unit: share of the area."
     inputBinding: {prefix: --min-cover}
     ogc:schema: |
@@ -166,7 +149,6 @@ inputs:
     type: double
     default: 0.7
     label: Highest crown cover
-    s:alternateName: Höchste Überschirmung
     doc: "Crowns cover at most this share of an orchard; more is wood or succession. Unit: share of the area."
     inputBinding: {prefix: --max-cover}
     ogc:schema: |
@@ -175,7 +157,6 @@ inputs:
     type: double
     default: 1500.0
     label: Smallest object
-    s:alternateName: Kleinstes Objekt
     doc: "Smaller objects stay uncertain. Unit: m2."
     inputBinding: {prefix: --min-area}
     ogc:schema: |
@@ -184,7 +165,6 @@ inputs:
     type: double
     default: 5.0
     label: Longest shape
-    s:alternateName: Längste Form
     doc: "Objects longer than this, length over width of the smallest rectangle around them, are hedges or rows. Unit: ratio."
     inputBinding: {prefix: --max-elongation}
     ogc:schema: |
@@ -193,7 +173,6 @@ inputs:
     type: double
     default: 12.0
     label: Narrowest shape
-    s:alternateName: Schmalste Form
     doc: "Narrower objects are hedges or rows. Unit: m."
     inputBinding: {prefix: --min-width}
     ogc:schema: |
@@ -202,7 +181,6 @@ inputs:
     type: double
     default: 6.0
     label: Width of one row
-    s:alternateName: Breite einer Reihe
     doc: "Trees that all stand in a narrower strip are one row. Unit: m."
     inputBinding: {prefix: --min-row-width}
     ogc:schema: |
@@ -211,7 +189,6 @@ inputs:
     type: double
     default: 15.0
     label: Height of wood
-    s:alternateName: Höhe von Wald
     doc: "With too high a cover, a greater median height means wood. Unit: m."
     inputBinding: {prefix: --wood-height}
     ogc:schema: |
@@ -220,7 +197,6 @@ inputs:
     type: double
     default: 4.0
     label: Height of plantations
-    s:alternateName: Höhe von Plantagen
     doc: "With too high a density, a lower 90th percentile of height means a plantation. Unit: m."
     inputBinding: {prefix: --plantation-height}
     ogc:schema: |
@@ -229,7 +205,6 @@ inputs:
     type: double
     default: 400.0
     label: Density of plantations
-    s:alternateName: Dichte von Plantagen
     doc: "From this density on it is a plantation, whatever its height. Unit: trees/ha."
     inputBinding: {prefix: --plantation-density}
     ogc:schema: |
@@ -238,7 +213,6 @@ inputs:
     type: double
     default: 0.1
     label: Built share
-    s:alternateName: Bebauter Anteil
     doc: "Buildings and other raised flat areas on this share of an object speak against an orchard. Unit: share."
     inputBinding: {prefix: --max-structure-share}
     ogc:schema: |
@@ -247,7 +221,6 @@ inputs:
     type: double
     default: 30.0
     label: Search around an object
-    s:alternateName: Suche um ein Objekt
     doc: "An orchard within this distance of a rejected object means that its geometry is wrong. Unit: m."
     inputBinding: {prefix: --nearby-distance}
     ogc:schema: |
@@ -256,7 +229,6 @@ inputs:
     type: double
     default: 2.5
     label: Lowest tree height
-    s:alternateName: Geringste Baumhöhe
     doc: "The one used in the detection of crowns; growth from 1 m up to it may be young trees. Unit: m."
     inputBinding: {prefix: --min-height}
     ogc:schema: |
@@ -265,7 +237,6 @@ inputs:
     type: double
     default: 0.02
     label: Share of low growth
-    s:alternateName: Anteil niedrigen Bewuchses
     doc: "With this share of low growth and no other use, trees may be too young to be detected. Unit: share."
     inputBinding: {prefix: --min-low-growth}
     ogc:schema: |
@@ -274,7 +245,6 @@ inputs:
     type: double
     default: 0.9
     label: Share covered by data
-    s:alternateName: Von Daten bedeckter Anteil
     doc: "Surface model or image must cover this share of an object to be judged by. Unit: share."
     inputBinding: {prefix: --min-data-share}
     ogc:schema: |
@@ -283,7 +253,6 @@ inputs:
     type: double
     default: 4.0
     label: Oldest surface model
-    s:alternateName: Ältestes Oberflächenmodell
     doc: "An older surface model, counted back from the end of the period, gives no confirmation. Unit: years."
     inputBinding: {prefix: --max-surface-age}
     ogc:schema: |
@@ -292,7 +261,6 @@ inputs:
     type: double
     default: 1.5
     label: Noted shift
-    s:alternateName: Vermerkte Verschiebung
     doc: "From this shift of the surface model against the image on, it is corrected and named among the reasons. Unit: m."
     inputBinding: {prefix: --max-shift}
     ogc:schema: |
@@ -301,7 +269,6 @@ inputs:
     type: double
     default: 0.1
     label: Lowest NDVI of a crown
-    s:alternateName: Geringster NDVI einer Krone
     doc: "In a leaf-on image, crowns below are no trees. Raw grey levels, not reflectance. Unit: raw NDVI."
     inputBinding: {prefix: --min-crown-ndvi}
     ogc:schema: |
@@ -310,7 +277,6 @@ inputs:
     type: double
     default: 0.95
     label: Flattest crown
-    s:alternateName: Flachste Krone
     doc: "Crowns without NDVI that are flatter are no trees; 1 is a planar roof. Unit: 0-1."
     inputBinding: {prefix: --max-flatness}
     ogc:schema: |
@@ -319,7 +285,6 @@ inputs:
     type: double
     default: 0.1
     label: Lowest NDVI of green ground
-    s:alternateName: Geringster NDVI grünen Bodens
     doc: "Image cells from this NDVI on are green ground. Raw grey levels, not reflectance. Unit: raw NDVI."
     inputBinding: {prefix: --min-image-ndvi}
     ogc:schema: |
@@ -328,7 +293,6 @@ inputs:
     type: double
     default: 0.6
     label: Green share of grassland
-    s:alternateName: Grüner Anteil von Grünland
     doc: "Grassland when this share of the ground between crowns is green in the image. Unit: share."
     inputBinding: {prefix: --min-green-share}
     ogc:schema: |
@@ -337,7 +301,6 @@ inputs:
     type: double
     default: 0.6
     label: Open share against
-    s:alternateName: Offener Anteil, der dagegen spricht
     doc: "The image speaks against an orchard when this share of an object is not green. Unit: share."
     inputBinding: {prefix: --max-open-share}
     ogc:schema: |
@@ -346,7 +309,6 @@ inputs:
     type: double
     default: 15.0
     label: Contrast of crowns
-    s:alternateName: Kontrast von Kronen
     doc: "Standard deviation of the brightness within 2.5 m that crowns with their shadows have. Unit: grey levels."
     inputBinding: {prefix: --min-roughness}
     ogc:schema: |
@@ -355,7 +317,6 @@ inputs:
     type: double
     default: 0.02
     label: Share without trees
-    s:alternateName: Anteil ohne Bäume
     doc: "The image shows no trees when less than this share of an object has the contrast of crowns. Unit: share."
     inputBinding: {prefix: --max-rough-share}
     ogc:schema: |
@@ -364,7 +325,6 @@ inputs:
     type: int
     default: 5
     label: First month with leaves
-    s:alternateName: Erster Monat mit Laub
     doc: "Images before this month do not tell trees from other things by their NDVI. Unit: month."
     inputBinding: {prefix: --leaf-on-from}
     ogc:schema: |
@@ -373,7 +333,6 @@ inputs:
     type: int
     default: 10
     label: Last month with leaves
-    s:alternateName: Letzter Monat mit Laub
     doc: "Images after this month do not tell trees from other things by their NDVI. Unit: month."
     inputBinding: {prefix: --leaf-on-to}
     ogc:schema: |
@@ -382,7 +341,6 @@ inputs:
     type: int
     default: 3
     label: Clear dates needed
-    s:alternateName: Nötige klare Tage
     doc: "With fewer clear dates in the period, Sentinel-2 tells nothing. Unit: dates."
     inputBinding: {prefix: --min-clear-dates}
     ogc:schema: |
@@ -391,7 +349,6 @@ inputs:
     type: double
     default: 4.0
     label: Pixels needed
-    s:alternateName: Nötige Pixel
     doc: "With fewer pixels of 10 m inside an object, Sentinel-2 tells nothing. Unit: pixels."
     inputBinding: {prefix: --min-pixels}
     ogc:schema: |
@@ -400,7 +357,6 @@ inputs:
     type: double
     default: 0.45
     label: Lowest NDVI of grassland
-    s:alternateName: Geringster NDVI von Grünland
     doc: "Ground with a yearly median NDVI from here on and no bare date is grassland. Unit: NDVI."
     inputBinding: {prefix: --min-grass-ndvi}
     ogc:schema: |
@@ -409,7 +365,6 @@ inputs:
     type: double
     default: 0.15
     label: Largest difference to grassland
-    s:alternateName: Größter Unterschied zu Grünland
     doc: "So is ground at most so far below the grassland within 1 km (drought). Unit: NDVI."
     inputBinding: {prefix: --max-grass-difference}
     ogc:schema: |
@@ -418,7 +373,6 @@ inputs:
     type: int
     default: 1
     label: Bare dates of arable land
-    s:alternateName: Kahle Tage von Ackerland
     doc: "Dates with bare soil in the period that mean arable land. Unit: dates."
     inputBinding: {prefix: --min-bare-dates}
     ogc:schema: |
@@ -427,7 +381,6 @@ inputs:
     type: double
     default: 0.5
     label: Highest NDVI of sealed ground
-    s:alternateName: Höchster NDVI versiegelten Bodens
     doc: "Sealed ground has a 90th percentile of NDVI below. Unit: NDVI."
     inputBinding: {prefix: --building-ndvi}
     ogc:schema: |
@@ -436,7 +389,6 @@ inputs:
     type: double
     default: 0.2
     label: Yearly range of sealed ground
-    s:alternateName: Jahresspanne versiegelten Bodens
     doc: "Sealed ground has a difference of 90th and 10th percentile of NDVI below. Unit: NDVI."
     inputBinding: {prefix: --building-range}
     ogc:schema: |
@@ -445,7 +397,6 @@ inputs:
     type: double
     default: 2500.0
     label: Smallest candidate
-    s:alternateName: Kleinster Kandidat
     doc: "Smaller groups of trees are no candidates; 2,500 m2 is the area that the state's law protects. Unit: m2."
     inputBinding: {prefix: --candidate-min-area}
     ogc:schema: |
@@ -454,7 +405,6 @@ inputs:
     type: double
     default: 20.0
     label: Distance of linked trees
-    s:alternateName: Abstand verbundener Bäume
     doc: "Trees up to so far apart belong to one candidate. Unit: m."
     inputBinding: {prefix: --candidate-link}
     ogc:schema: |
@@ -463,7 +413,6 @@ inputs:
     type: double
     default: 15.0
     label: Distance to buildings
-    s:alternateName: Abstand zu Gebäuden
     doc: "Ground nearer to a raised flat area of at least 60 m2 is garden and no part of a candidate. Unit: m."
     inputBinding: {prefix: --candidate-house-distance}
     ogc:schema: |
@@ -472,7 +421,6 @@ inputs:
     type: double
     default: 18.0
     label: Tallest candidate tree
-    s:alternateName: Höchster Baum eines Kandidaten
     doc: "Taller trees belong to no candidate. Unit: m."
     inputBinding: {prefix: --candidate-max-height}
     ogc:schema: |
@@ -481,7 +429,6 @@ outputs:
   objects:
     type: File
     label: Assessed objects
-    s:alternateName: Bewertete Objekte
     doc: The inventory's columns with verdict, reasons and values, layer objects.
     outputBinding: {glob: assessed-objects.gpkg}
     ogc:schema: |
@@ -489,7 +436,6 @@ outputs:
   trees:
     type: File
     label: Trees
-    s:alternateName: Bäume
     doc: Every crown of the area with its object, NDVI and whether it is a tree, layer trees.
     outputBinding: {glob: assessed-trees.gpkg}
     ogc:schema: |
@@ -497,7 +443,6 @@ outputs:
   candidates:
     type: File
     label: Candidates
-    s:alternateName: Kandidaten
     doc: Possible orchards that the inventory lacks, layer candidates.
     outputBinding: {glob: assessed-candidates.gpkg}
     ogc:schema: |

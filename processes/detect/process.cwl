@@ -3,7 +3,6 @@ class: CommandLineTool
 $namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: detect
 label: Detect tree crowns
-s:alternateName: Baumkronen erkennen
 doc: |
   Finds single tree crowns and raised planes (roofs, panels) in the normalised surface model (nDOM)
   of one batch. Tree tops are local maxima in a window that grows with height (Popescu and Wynne
@@ -37,13 +36,11 @@ inputs:
         items: {type: File, inputBinding: {prefix: --items}}
     inputBinding: {}
     label: Batch
-    s:alternateName: Stapel
     doc: A block of tiles with its files. core is xmin, ymin, xmax, ymax in crs; buffer in metres.
   min_height:
     type: double
     default: 2.5
     label: Lowest tree height
-    s:alternateName: Geringste Baumhöhe
     doc: "Lower tops are no trees. Young trees are lost above it, shrubs and crops come in below it. Unit: m."
     inputBinding: {prefix: --min-height}
     ogc:schema: |
@@ -52,7 +49,6 @@ inputs:
     type: double
     default: 0.5
     label: Smoothing
-    s:alternateName: Glättung
     doc: "Standard deviation of the smoothing before tops are searched. More joins branches, and small trees. Unit: m."
     inputBinding: {prefix: --smoothing}
     ogc:schema: |
@@ -61,7 +57,6 @@ inputs:
     type: double
     default: 3.09632
     label: Expected crown width at height 0
-    s:alternateName: Erwartete Kronenbreite bei Höhe 0
     doc: "Diameter of the search window is base + slope * height². The defaults are those for deciduous trees of Popescu and Wynne 2004. Unit: m."
     inputBinding: {prefix: --window-base}
     ogc:schema: |
@@ -70,7 +65,6 @@ inputs:
     type: double
     default: 0.00895
     label: Growth of the expected crown width
-    s:alternateName: Zunahme der erwarteten Kronenbreite
     doc: Growth of the search window with the squared height, 1/metre.
     inputBinding: {prefix: --window-slope}
     ogc:schema: |
@@ -79,7 +73,6 @@ inputs:
     type: double
     default: 8
     label: Largest search window
-    s:alternateName: Größtes Suchfenster
     doc: "Diameter that the search window does not exceed. Unit: m."
     inputBinding: {prefix: --max-window}
     ogc:schema: |
@@ -88,7 +81,6 @@ inputs:
     type: double
     default: 3
     label: Distance of tops in one crown
-    s:alternateName: Abstand von Spitzen in einer Krone
     doc: "Of two tops nearer than this the lower one belongs to the higher one. Unit: m."
     inputBinding: {prefix: --merge-distance}
     ogc:schema: |
@@ -97,7 +89,6 @@ inputs:
     type: double
     default: 5
     label: Distance of tops that need a saddle
-    s:alternateName: Abstand von Spitzen, die einen Sattel brauchen
     doc: "Of two tops nearer than this the lower one belongs to the higher one unless the surface sinks between them. Unit: m."
     inputBinding: {prefix: --saddle-distance}
     ogc:schema: |
@@ -106,7 +97,6 @@ inputs:
     type: double
     default: 0.1
     label: Depth of a saddle
-    s:alternateName: Tiefe eines Sattels
     doc: How far the surface must sink on the straight way between two tops, share of the lower one's height, no unit.
     inputBinding: {prefix: --saddle-depth}
     ogc:schema: |
@@ -115,7 +105,6 @@ inputs:
     type: double
     default: 18
     label: Largest crown
-    s:alternateName: Größte Krone
     doc: "Twice the largest distance between a top and its crown's cells. Unit: m."
     inputBinding: {prefix: --max-crown-diameter}
     ogc:schema: |
@@ -124,7 +113,6 @@ inputs:
     type: double
     default: 1.5
     label: Smallest crown
-    s:alternateName: Kleinste Krone
     doc: "Diameter of a circle of the crown's area; smaller crowns are dropped. Unit: m."
     inputBinding: {prefix: --min-crown-diameter}
     ogc:schema: |
@@ -133,7 +121,6 @@ inputs:
     type: double
     default: 0.3
     label: Lowest part of a crown
-    s:alternateName: Unterster Teil einer Krone
     doc: Cells lower than this share of the tree's height do not belong to its crown, no unit.
     inputBinding: {prefix: --exclusion}
     ogc:schema: |
@@ -142,7 +129,6 @@ inputs:
     type: double
     default: 3
     label: Window of the plane test
-    s:alternateName: Fenster der Ebenenprüfung
     doc: "Side of the square in which a plane is fitted to the surface. Narrower roofs are not recognised. Unit: m."
     inputBinding: {prefix: --roof-window}
     ogc:schema: |
@@ -151,7 +137,6 @@ inputs:
     type: double
     default: 0.15
     label: Roughness of roofs
-    s:alternateName: Rauigkeit von Dächern
     doc: "Largest root mean square distance between surface and plane. Unit: m."
     inputBinding: {prefix: --roof-roughness}
     ogc:schema: |
@@ -160,7 +145,6 @@ inputs:
     type: double
     default: 0.6
     label: Largest planar share of a crown
-    s:alternateName: Größter ebener Anteil einer Krone
     doc: Crowns of which more than this share is planar are no trees, no unit; 1 keeps all.
     inputBinding: {prefix: --max-flatness}
     ogc:schema: |
@@ -169,7 +153,6 @@ inputs:
     type: double
     default: 2.5
     label: Lowest structure
-    s:alternateName: Niedrigstes Bauwerk
     doc: "Lower planes are no structures. Tall crops such as maize stay below it. Unit: m."
     inputBinding: {prefix: --min-structure-height}
     ogc:schema: |
@@ -178,7 +161,6 @@ inputs:
     type: double
     default: 20
     label: Smallest structure
-    s:alternateName: Kleinstes Bauwerk
     doc: "Smaller planes are no structures. Structures are cut along 20 m lines of the CRS. Unit: m2."
     inputBinding: {prefix: --min-structure-area}
     ogc:schema: |
@@ -187,7 +169,6 @@ outputs:
   crowns:
     type: File
     label: Crowns and structures
-    s:alternateName: Kronen und Bauwerke
     doc: GeoPackage with the layers crowns (polygon, height, diameter, score, flatness) and structures.
     outputBinding: {glob: "crowns-$(inputs.batch.id).gpkg"}
     ogc:schema: |
@@ -195,7 +176,6 @@ outputs:
   surface:
     type: File
     label: Surface model
-    s:alternateName: Oberflächenmodell
     doc: The nDOM of the core as it came, as Cloud Optimized GeoTIFF, metres.
     outputBinding: {glob: "ndom-$(inputs.batch.id).tif"}
     ogc:schema: |

@@ -5,7 +5,6 @@ $namespaces:
   s: "https://schema.org/"
 id: ingest
 label: Find and fetch input data
-s:alternateName: Eingangsdaten bereitstellen
 s:softwareVersion: "0.1.0"
 s:keywords: [ingestion, nDOM, orthophoto, Sentinel-2, STAC, open data]
 doc: |
@@ -35,7 +34,6 @@ inputs:
   area:
     type: File?
     label: Area
-    s:alternateName: Gebiet
     doc: |
       GeoJSON polygon, multipolygon or features of them; longitude and latitude, unless a `crs` member
       names another CRS. Exactly one of `area`, `bbox` and `district` is given.
@@ -65,7 +63,6 @@ inputs:
               separate: false
     inputBinding: {}
     label: Rectangle
-    s:alternateName: Rechteck
     doc: |
       Area as left, bottom, right, top in `crs` (longitude and latitude when it is not given). Exactly
       one of `area`, `bbox` and `district` is given.
@@ -74,7 +71,6 @@ inputs:
   district:
     type: string?
     label: District
-    s:alternateName: Kreis oder Gemeinde
     doc: |
       Official key (AGS) of a district (5 digits) or municipality (8 digits), such as 05170 for Kreis
       Wesel. Exactly one of `area`, `bbox` and `district` is given.
@@ -85,7 +81,6 @@ inputs:
   period:
     type: string
     label: Period
-    s:alternateName: Zeitraum
     doc: ISO 8601 interval. Sentinel-2 scenes of it are used, and the newest tiles up to its last year.
     inputBinding:
       prefix: --period
@@ -94,7 +89,6 @@ inputs:
   inventory:
     type: File
     label: Inventory
-    s:alternateName: Inventar
     doc: GeoPackage or GeoJSON with the polygons of known orchards, in any CRS.
     inputBinding:
       prefix: --inventory
@@ -103,7 +97,6 @@ inputs:
   sources:
     type: string[]
     label: Sources
-    s:alternateName: Quellen
     doc: Names of configured sources. Of two that have the same tile the one named first is used.
     inputBinding:
       prefix: --sources
@@ -112,7 +105,6 @@ inputs:
   source_config:
     type: File?
     label: Source file
-    s:alternateName: Datei der Quellen
     doc: What the names of sources mean.
     inputBinding:
       prefix: --source-config
@@ -122,7 +114,6 @@ inputs:
     type: string
     default: "EPSG:25832"
     label: Coordinate reference system
-    s:alternateName: Koordinatensystem
     doc: CRS of the run; projected, in metres. The nDOM and orthophoto sources must be in it.
     inputBinding:
       prefix: --crs
@@ -132,7 +123,6 @@ inputs:
     type: int
     default: 0
     label: Batch size
-    s:alternateName: Größe eines Stapels
     doc: |
       Tiles along one side of a batch; 0 chooses: one tile below 25 tiles, else 4. Results do not
       depend on it.
@@ -144,7 +134,6 @@ inputs:
     type: double
     default: 30
     label: Buffer
-    s:alternateName: Puffer
     doc: Metres read around a batch, so that crowns at its edge are whole.
     inputBinding:
       prefix: --buffer
@@ -154,7 +143,6 @@ inputs:
     type: double
     default: 60
     label: Highest cloud cover
-    s:alternateName: Höchste Bewölkung
     doc: "Sentinel-2 scenes with more clouds are left out. Unit: per cent of the scene."
     inputBinding:
       prefix: --max-cloud
@@ -164,7 +152,6 @@ inputs:
     type: boolean
     default: false
     label: Verify the cache
-    s:alternateName: Zwischenspeicher prüfen
     doc: Read and hash every cached file again before it is used.
     inputBinding:
       prefix: --verify-cache
@@ -172,7 +159,6 @@ outputs:
   items:
     type: File
     label: Items
-    s:alternateName: Items
     doc: STAC ItemCollection of all input files, with checksums, licences and acquisitions.
     outputBinding:
       glob: items.json
@@ -181,7 +167,6 @@ outputs:
   objects:
     type: File
     label: Inventory objects
-    s:alternateName: Inventarobjekte
     doc: GeoPackage, layer `objects`; the objects whose representative point lies in the area.
     outputBinding:
       glob: objects.gpkg
@@ -190,7 +175,6 @@ outputs:
   run_area:
     type: File
     label: Area of the run
-    s:alternateName: Gebiet des Laufs
     doc: GeoJSON in the run's CRS, which its `crs` member names.
     outputBinding:
       glob: area.geojson
@@ -199,7 +183,6 @@ outputs:
   missing:
     type: File
     label: What was missing
-    s:alternateName: Was fehlte
     doc: JSON; each file, tile or scene that could not be had and why, and notes on what was decided.
     outputBinding:
       glob: missing.json
@@ -207,7 +190,6 @@ outputs:
       {"contentMediaType": "application/json"}
   batches:
     label: Tile batches
-    s:alternateName: Stapel von Kacheln
     doc: One record per batch, with the files it needs, its own and those of its surroundings.
     type:
       type: array

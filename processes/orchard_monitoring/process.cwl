@@ -3,7 +3,6 @@ class: Workflow
 $namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: orchard-monitoring
 label: Monitor meadow orchards
-s:alternateName: Streuobstwiesen überprüfen
 doc: |
   Re-evaluates an inventory of meadow orchards: fetches surface model, orthophotos and Sentinel-2 of an
   area from configured sources, finds tree crowns, decides for each object whether it is confirmed,
@@ -20,7 +19,6 @@ inputs:
   area:
     type: File?
     label: Area
-    s:alternateName: Gebiet
     doc: Polygon of the run as GeoJSON, in longitude and latitude unless it has a crs member.
     ogc:schema: |
       {"contentMediaType": "application/geo+json", "oneOf": [
@@ -36,28 +34,24 @@ inputs:
           bbox: {type: "double[]"}
           crs: {type: "string?"}
     label: Bounding box
-    s:alternateName: Rechteck
     doc: Rectangle of the run; longitude and latitude unless crs says otherwise.
     ogc:schema: |
       {"format": "ogc-bbox"}
   district:
     type: string?
     label: District
-    s:alternateName: Kreis oder Gemeinde
     doc: Official key (AGS) of a district or municipality; needs a source of districts.
     ogc:schema: |
       {"pattern": "^[0-9]{5}([0-9]{3})?$"}
   period:
     type: string
     label: Period
-    s:alternateName: Zeitraum
     doc: Time span to assess, an ISO 8601 interval such as 2023-01-01/2023-12-31.
     ogc:schema: |
       {"pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}/[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
   inventory:
     type: File
     label: Inventory
-    s:alternateName: Inventar
     doc: The orchards as the inventory has them, polygons as GeoJSON or GeoPackage.
     ogc:schema: |
       {"oneOf": [
@@ -66,7 +60,6 @@ inputs:
   sources:
     type: string[]
     label: Sources
-    s:alternateName: Quellen
     doc: Names of configured sources, one for each product needed (surface model, orthophoto, Sentinel-2).
     ogc:schema: |
       {"minItems": 1, "maxItems": 20, "uniqueItems": true, "items": {"type": "string", "pattern": "^[a-z0-9][a-z0-9-]*$"}}
@@ -74,7 +67,6 @@ inputs:
     type: string
     default: EPSG:25832
     label: CRS
-    s:alternateName: Koordinatensystem
     doc: Coordinate reference system of all results; metric, the one of the surface model.
     ogc:schema: |
       {"pattern": "^EPSG:[0-9]{4,6}$"}
@@ -82,7 +74,6 @@ inputs:
     type: int
     default: 0
     label: Batch size
-    s:alternateName: Größe eines Stapels
     doc: Tiles along one side of a batch, the unit of work; 0 chooses by the size of the area. Results do not depend on it.
     ogc:schema: |
       {"minimum": 0, "maximum": 20}
@@ -90,7 +81,6 @@ inputs:
     type: string
     default: orchards
     label: Dataset
-    s:alternateName: Datensatz
     doc: Dataset that gets the new release.
     ogc:schema: |
       {"pattern": "^[a-z][a-z0-9-]{0,40}$"}
@@ -98,7 +88,6 @@ inputs:
     type: double
     default: 60
     label: Highest cloud cover
-    s:alternateName: Höchste Bewölkung
     doc: "Sentinel-2 scenes with more clouds are left out. Unit: per cent of the scene."
     ogc:schema: |
       {"minimum": 0, "maximum": 100}
@@ -106,7 +95,6 @@ inputs:
     type: double
     default: 0.2
     label: Resolution of the image
-    s:alternateName: Auflösung des Bildes
     doc: "Finer orthophotos are reduced by a power of two up to this pixel size; 0 keeps them as they are. Decoding 10 cm instead of 20 cm costs twice the time and shows no more of a crown that is measured. Unit: m."
     ogc:schema: |
       {"minimum": 0, "maximum": 1}
@@ -114,14 +102,12 @@ inputs:
     type: double
     default: 2.5
     label: Lowest tree height
-    s:alternateName: Geringste Baumhöhe
     doc: "Lower tops are no trees. Young trees are lost above it, shrubs and crops come in below it. Unit: m."
     ogc:schema: |
       {"minimum": 0.5, "maximum": 20}
   decisions:
     type: File?
     label: People's decisions
-    s:alternateName: Entscheidungen von Menschen
     doc: CSV, GeoPackage or GeoJSON with object_id, verdict_human, decided; shown beside the verdict, never changing it.
     ogc:schema: |
       {"contentMediaType": "text/csv"}
@@ -129,7 +115,6 @@ inputs:
     type: int
     default: 10
     label: Trees of an orchard
-    s:alternateName: Bäume einer Streuobstwiese
     doc: "An object with at least so many trees may be confirmed. Unit: trees."
     ogc:schema: |
       {"minimum": 1, "maximum": 1000}
@@ -137,7 +122,6 @@ inputs:
     type: int
     default: 2
     label: Trees that speak against
-    s:alternateName: Bäume, die dagegen sprechen
     doc: "The surface model speaks against an orchard when it shows at most so many trees. Unit: trees."
     ogc:schema: |
       {"minimum": 0, "maximum": 100}
@@ -145,7 +129,6 @@ inputs:
     type: double
     default: 25.0
     label: Lowest stand density
-    s:alternateName: Geringste Bestandesdichte
     doc: "An orchard has at least so many trees per hectare (17 m spacing is 35). Unit: trees/ha."
     ogc:schema: |
       {"minimum": 0, "maximum": 1000}
@@ -153,7 +136,6 @@ inputs:
     type: double
     default: 150.0
     label: Highest stand density
-    s:alternateName: Höchste Bestandesdichte
     doc: "An orchard has at most so many trees per hectare (8 m spacing is 156). Unit: trees/ha."
     ogc:schema: |
       {"minimum": 1, "maximum": 2000}
@@ -161,7 +143,6 @@ inputs:
     type: double
     default: 0.08
     label: Lowest crown cover
-    s:alternateName: Geringste Überschirmung
     doc: "Crowns cover at least this share of an orchard. Unit: share of the area."
     ogc:schema: |
       {"minimum": 0, "maximum": 1}
@@ -169,7 +150,6 @@ inputs:
     type: double
     default: 0.7
     label: Highest crown cover
-    s:alternateName: Höchste Überschirmung
     doc: "Crowns cover at most this share of an orchard; more is wood or succession. Unit: share of the area."
     ogc:schema: |
       {"minimum": 0, "maximum": 1}
@@ -177,7 +157,6 @@ inputs:
     type: double
     default: 1500.0
     label: Smallest object
-    s:alternateName: Kleinstes Objekt
     doc: "Smaller objects stay uncertain. Unit: m2."
     ogc:schema: |
       {"minimum": 0, "maximum": 100000}
@@ -185,7 +164,6 @@ inputs:
     type: double
     default: 4.0
     label: Oldest surface model
-    s:alternateName: Ältestes Oberflächenmodell
     doc: "An older surface model, counted back from the end of the period, gives no confirmation. Unit: years."
     ogc:schema: |
       {"minimum": 0, "maximum": 50}
@@ -193,7 +171,6 @@ inputs:
     type: double
     default: 0.3
     label: Largest change of a verdict's share
-    s:alternateName: Größte Änderung eines Urteilsanteils
     doc: |
       The release is refused when the share of a verdict among the objects of the area differs by more
       than this from the release before. Unit 1 (0.3 is 30 percentage points).
@@ -202,13 +179,11 @@ inputs:
   previous:
     type: Directory?
     label: Release to build on
-    s:alternateName: Veröffentlichung, auf der aufgebaut wird
     ogc:schema: |
       {"x-internal": true}
   source_config:
     type: File
     label: Configured sources
-    s:alternateName: Eingerichtete Quellen
     ogc:schema: |
       {"x-internal": true}
 steps:
@@ -286,13 +261,11 @@ outputs:
   release:
     type: Directory
     label: Release
-    s:alternateName: Veröffentlichung
     doc: Folder with everything that was published.
     outputSource: publish/release
   objects:
     type: File
     label: Assessed objects
-    s:alternateName: Bewertete Objekte
     doc: Verdict, reasons and values of each object of the area, as GeoPackage.
     outputSource: assess/objects
     ogc:schema: |
@@ -300,7 +273,6 @@ outputs:
   trees:
     type: File
     label: Trees
-    s:alternateName: Bäume
     doc: Every tree crown that was found in the area, as GeoPackage.
     outputSource: assess/trees
     ogc:schema: |
@@ -308,7 +280,6 @@ outputs:
   candidates:
     type: File
     label: Candidates
-    s:alternateName: Kandidaten
     doc: Possible orchards that the inventory lacks, as GeoPackage.
     outputSource: assess/candidates
     ogc:schema: |
@@ -316,7 +287,6 @@ outputs:
   report:
     type: File
     label: Report
-    s:alternateName: Bericht
     doc: The result for people, in German and English.
     outputSource: publish/report
     ogc:schema: |
@@ -324,7 +294,6 @@ outputs:
   summary:
     type: File
     label: Summary
-    s:alternateName: Zusammenfassung
     doc: The numbers of the result for programs.
     outputSource: publish/summary
     ogc:schema: |

@@ -3,7 +3,6 @@ class: CommandLineTool
 $namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: preprocess
 label: Prepare images
-s:alternateName: Bilddaten aufbereiten
 doc: |
   Turns the raw images of one batch into what later steps need. Sentinel-2: reflectance, cells masked
   by the scene classification, clouds and shadows widened, NDVI, NDMI and BSI reduced to yearly
@@ -36,12 +35,10 @@ inputs:
         items: {type: File, inputBinding: {prefix: --items}}
     inputBinding: {}
     label: Batch
-    s:alternateName: Stapel
     doc: A block of tiles with its files. core is xmin, ymin, xmax, ymax in crs; buffer in metres.
   objects:
     type: File
     label: Inventory objects
-    s:alternateName: Inventarobjekte
     doc: GeoPackage with the layer objects (object_id, polygon) in the run's CRS.
     inputBinding: {prefix: --objects}
     ogc:schema: |
@@ -49,7 +46,6 @@ inputs:
   period:
     type: string
     label: Period
-    s:alternateName: Zeitraum
     doc: Sentinel-2 scenes of this time span count, an ISO 8601 interval such as 2023-01-01/2023-12-31.
     inputBinding: {prefix: --period}
     ogc:schema: |
@@ -58,14 +54,12 @@ inputs:
     type: boolean
     default: false
     label: Use unclassified cells
-    s:alternateName: Nicht klassifizierte Zellen verwenden
     doc: Whether cells that the scene classification leaves unclassified (SCL 7) count as clear.
     inputBinding: {prefix: --use-unclassified}
   cloud_radius:
     type: double
     default: 60
     label: Cloud radius
-    s:alternateName: Wolkenradius
     doc: "Cells nearer than this to a cloud or cloud shadow are left out. Edges of clouds are thin and often not recognised. Unit: m."
     inputBinding: {prefix: --cloud-radius}
     ogc:schema: |
@@ -74,7 +68,6 @@ inputs:
     type: double
     default: 0.3
     label: NDVI of bare soil
-    s:alternateName: NDVI offenen Bodens
     doc: A date counts as bare where the scene classification says bare soil and NDVI lies below this, no unit.
     inputBinding: {prefix: --bare-ndvi}
     ogc:schema: |
@@ -83,7 +76,6 @@ inputs:
     type: int[]
     default: [3, 4, 5]
     label: Months of spring
-    s:alternateName: Frühlingsmonate
     doc: Months of the spring mean of NDVI, 1 to 12.
     inputBinding: {prefix: --spring-months, itemSeparator: ","}
     ogc:schema: |
@@ -92,7 +84,6 @@ inputs:
     type: int[]
     default: [9, 10, 11]
     label: Months of autumn
-    s:alternateName: Herbstmonate
     doc: Months of the autumn mean of NDVI, 1 to 12.
     inputBinding: {prefix: --autumn-months, itemSeparator: ","}
     ogc:schema: |
@@ -101,7 +92,6 @@ inputs:
     type: double
     default: 20
     label: Margin of the image
-    s:alternateName: Rand des Bildes
     doc: "The orthophoto is kept within this distance of an object's bounding box. The check of the displacement needs 12. Unit: m."
     inputBinding: {prefix: --image-margin}
     ogc:schema: |
@@ -110,7 +100,6 @@ inputs:
     type: double
     default: 0.2
     label: Resolution of the image
-    s:alternateName: Auflösung des Bildes
     doc: "Finer orthophotos are reduced by a power of two up to this pixel size; 0 keeps them as they are. Decoding 10 cm instead of 20 cm costs twice the time and shows no more of a crown that is measured. Unit: m."
     inputBinding: {prefix: --image-resolution}
     ogc:schema: |
@@ -119,7 +108,6 @@ inputs:
     type: double
     default: 1
     label: Largest shift
-    s:alternateName: Größte Verschiebung
     doc: "From this displacement between surface model and orthophoto on, the registration counts as shifted. Unit: m."
     inputBinding: {prefix: --max-shift}
     ogc:schema: |
@@ -128,7 +116,6 @@ inputs:
     type: double
     default: 0.35
     label: Least correlation
-    s:alternateName: Geringste Korrelation
     doc: A displacement whose multiple correlation between heights and colours lies below this is unreliable, 0 to 1.
     inputBinding: {prefix: --min-shift-correlation}
     ogc:schema: |
@@ -137,7 +124,6 @@ outputs:
   sentinel2:
     type: File?
     label: Sentinel-2 metrics
-    s:alternateName: Sentinel-2-Kennwerte
     doc: GeoTIFF of the core with cells of 10 m, one band per metric. Absent without Sentinel-2 scenes.
     outputBinding: {glob: "sentinel2-$(inputs.batch.id).tif"}
     ogc:schema: |
@@ -145,7 +131,6 @@ outputs:
   image:
     type: File?
     label: Orthophoto around objects
-    s:alternateName: Orthophoto um die Objekte
     doc: Sparse GeoTIFF of the core; 0 means no image. Absent when no orthophoto touches an object.
     outputBinding: {glob: "image-$(inputs.batch.id).tif"}
     ogc:schema: |
@@ -153,7 +138,6 @@ outputs:
   prepared:
     type: File
     label: What was prepared
-    s:alternateName: Was aufbereitet wurde
     doc: Dates used and left out, objects with an image, displacement between surface model and orthophoto, what is missing.
     outputBinding: {glob: "prepared-$(inputs.batch.id).json"}
     ogc:schema: |

@@ -3,7 +3,6 @@ class: CommandLineTool
 $namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: publish
 label: Publish a checked release
-s:alternateName: Geprüften Datensatz veröffentlichen
 doc: |
   Makes a release from assessed objects, trees, candidates and rasters: GeoPackages, COGs, a manifest
   with checksums, a summary for programs and a report for people in German and English.
@@ -29,7 +28,6 @@ inputs:
   objects:
     type: File
     label: Assessed objects
-    s:alternateName: Bewertete Objekte
     doc: GeoPackage with layer objects, as the stage assess writes it.
     inputBinding: {prefix: --objects}
     ogc:schema: |
@@ -37,7 +35,6 @@ inputs:
   trees:
     type: File
     label: Trees
-    s:alternateName: Bäume
     doc: GeoPackage with layer trees, as the stage assess writes it.
     inputBinding: {prefix: --trees}
     ogc:schema: |
@@ -45,7 +42,6 @@ inputs:
   candidates:
     type: File
     label: Candidates
-    s:alternateName: Kandidaten
     doc: GeoPackage with layer candidates, possible orchards that the inventory lacks.
     inputBinding: {prefix: --candidates}
     ogc:schema: |
@@ -54,7 +50,6 @@ inputs:
     type: File[]
     default: []
     label: Surface rasters
-    s:alternateName: Oberflächenraster
     doc: Normalised surface model (metres), one COG for each batch, named ndom-ID.tif.
     ogc:schema: |
       {"contentMediaType": "image/tiff; application=geotiff; profile=cloud-optimized"}
@@ -62,14 +57,12 @@ inputs:
     type: File[]
     default: []
     label: Sentinel-2 metrics
-    s:alternateName: Sentinel-2-Kennwerte
     doc: Yearly Sentinel-2 metrics, one GeoTIFF for each batch, named sentinel2-ID.tif.
     ogc:schema: |
       {"contentMediaType": "image/tiff; application=geotiff"}
   items:
     type: File
     label: Items
-    s:alternateName: Items
     doc: STAC FeatureCollection of all input files with dates, licence and attribution.
     inputBinding: {prefix: --items}
     ogc:schema: |
@@ -77,7 +70,6 @@ inputs:
   area:
     type: File
     label: Area of the run
-    s:alternateName: Gebiet des Laufs
     doc: GeoJSON polygon in the CRS of the run, with a crs member.
     inputBinding: {prefix: --area}
     ogc:schema: |
@@ -85,7 +77,6 @@ inputs:
   missing:
     type: File
     label: What was missing
-    s:alternateName: Was fehlte
     doc: JSON list of inputs that were not there, and why.
     inputBinding: {prefix: --missing}
     ogc:schema: |
@@ -94,7 +85,6 @@ inputs:
     type: string
     default: orchards
     label: Dataset
-    s:alternateName: Datensatz
     doc: Name of the dataset that gets the release.
     inputBinding: {prefix: --dataset}
     ogc:schema: |
@@ -102,13 +92,11 @@ inputs:
   period:
     type: string
     label: Period
-    s:alternateName: Zeitraum
     doc: Time span that was assessed, an ISO 8601 interval such as 2023-01-01/2023-12-31.
     inputBinding: {prefix: --period}
   previous:
     type: Directory?
     label: Release to build on
-    s:alternateName: Veröffentlichung, auf der aufgebaut wird
     doc: Folder of the release that is current; its name is the version.
     inputBinding: {prefix: --previous}
     ogc:schema: |
@@ -117,7 +105,6 @@ inputs:
     type: string
     default: EPSG:25832
     label: CRS
-    s:alternateName: Koordinatensystem
     doc: Coordinate reference system of all layers and rasters; metric.
     inputBinding: {prefix: --crs}
     ogc:schema: |
@@ -126,7 +113,6 @@ inputs:
     type: double
     default: 0.3
     label: Largest change of a verdict's share
-    s:alternateName: Größte Änderung eines Urteilsanteils
     doc: |
       The release is refused when the share of a verdict among the objects of the area differs by more
       than this from the release before. Unit 1 (0.3 is 30 percentage points).
@@ -137,7 +123,6 @@ inputs:
     type: int
     default: 30
     label: Fewest objects to compare
-    s:alternateName: Wenigste zu vergleichende Objekte
     doc: "Shares are compared only when there are this many objects now and before. Unit: objects."
     inputBinding: {prefix: --min-compared}
     ogc:schema: |
@@ -146,13 +131,11 @@ outputs:
   release:
     type: Directory
     label: Release
-    s:alternateName: Veröffentlichung
     doc: Folder with GeoPackages, COGs, manifest.json, summary.json, report.html and SHA256SUMS.
     outputBinding: {glob: release}
   report:
     type: File
     label: Report
-    s:alternateName: Bericht
     doc: Report for people in German and English; loads nothing from elsewhere.
     outputBinding: {glob: report.html}
     ogc:schema: |
@@ -160,7 +143,6 @@ outputs:
   summary:
     type: File
     label: Summary
-    s:alternateName: Zusammenfassung
     doc: The numbers of the release for programs.
     outputBinding: {glob: summary.json}
     ogc:schema: |

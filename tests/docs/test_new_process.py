@@ -66,6 +66,16 @@ def test_the_served_process_is_documented_and_refuses_what_the_guide_says(server
     assert {entry["input"] for entry in answer.json()["violations"]} == {"terrain", "level"}
 
 
+def test_the_served_process_is_german_on_german_pages_as_far_as_the_guide_goes(
+    server: Server,
+) -> None:
+    headers = {"Accept": "text/html", "Accept-Language": "de"}
+    page = server.get("/processes/flooded-area", headers=headers).text
+    assert "<h1>Überflutete Fläche</h1>" in page
+    assert "Meter über Normalhöhennull." in page
+    assert '<span lang="en">Level in metres and area in square metres.</span>' in page
+
+
 def test_the_served_process_answers_synchronously(server: Server, folder: Path) -> None:
     terrain = base64.b64encode((folder / "terrain.tif").read_bytes()).decode()
     body = {

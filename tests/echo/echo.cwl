@@ -3,7 +3,6 @@ class: CommandLineTool
 $namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: echo
 label: Echo
-s:alternateName: Echo
 doc: >-
   Gives back what it was given, an output for each kind of input. Validators execute it; it is
   published by the test configuration only.

@@ -19,7 +19,6 @@ class: CommandLineTool
 $namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: tool
 label: A tool
-s:alternateName: Ein Werkzeug
 doc: Does something.
 s:softwareVersion: "2.1"
 s:keywords: one, two
@@ -51,14 +50,6 @@ def test_the_summary_is_the_documents_own(tmp_path: Path) -> None:
         "inputs": {},
         "outputs": {},
     }
-
-
-def test_titles_come_in_the_language_asked_for(tmp_path: Path) -> None:
-    process = load(tmp_path, "outputs: {}\ninputs: {a: {type: int, label: A, s:alternateName: Ah}}")
-
-    assert describe(process, language="de")["title"] == "Ein Werkzeug"
-    assert describe(process, language="de")["inputs"]["a"]["title"] == "Ah"
-    assert describe(process, language="fr")["title"] == "A tool"
 
 
 @pytest.mark.parametrize(("seconds", "sync"), [(None, False), (60, True), (61, False)])

@@ -75,6 +75,7 @@ def test_a_process_is_described_by_its_file(manager: KubernetesManager) -> None:
     metadata = manager.get_processor("greet").metadata
 
     assert metadata["title"] == {"en": "Greet somebody", "de": "Jemanden grüßen"}
+    assert set(metadata["description"]) == {"en", "de"}
     assert metadata["inputs"]["name"]["schema"]["maxLength"] == 80
     assert metadata["example"] == {"inputs": {"name": "World"}}
     with pytest.raises(UnknownProcessError):

@@ -3,7 +3,6 @@ class: CommandLineTool
 $namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: survey
 label: Survey
-s:alternateName: Erhebung
 doc: Has an input of each kind that a form can ask for, and says what it was given.
 s:softwareVersion: "1.0.0"
 hints: {DockerRequirement: {dockerPull: "cdi/test:1"}}

@@ -3,7 +3,6 @@ class: CommandLineTool
 $namespaces: {ogc: "http://www.opengis.net/spec/ogcapi-processes-1/1.0/", s: "https://schema.org/"}
 id: greet
 label: Greet somebody
-s:alternateName: Jemanden grüßen
 doc: Writes a greeting. The smallest process there is.
 s:softwareVersion: "1.0.0"
 hints: {DockerRequirement: {dockerPull: "cdi/test:1"}}

@@ -111,10 +111,12 @@ class BackendContract:
         assert not before.document
 
     def test_cancelling_needs_no_memory_of_the_round(self, bench: Bench) -> None:
-        first, round_ = bench.backend(), bench.round(SLEEP, SLEEP)
+        code = f"open('begun', 'w').close(); {SLEEP}"
+        first, round_ = bench.backend(), bench.round(code, code)
         first.submit(round_)
         until(first, lambda: len(running(first, round_)) == 2)
         folders = [item.folder for item in attempts(first, round_)]
+        until(first, lambda: all((folder / "outputs" / "begun").exists() for folder in folders))
         second = bench.backend()
         until(second, lambda: second.cancel(round_.name))
         for folder in folders:

@@ -51,8 +51,6 @@ _RUNNER = (
     "import step_runner; step_runner.run()"
 )
 """Imported, not run as a script: a script is compiled anew every time, which takes 20 ms."""
-NICENESS = 10
-"""Of steps, so that web server and controller answer at once while steps keep all cores busy."""
 _KILL_AFTER_S = step_runner.GRACE_S + 3.0
 
 
@@ -262,7 +260,6 @@ class LocalBackend:
         except OSError:
             remove_unstarted(folder)
             raise
-        _give_way(child)
         reached("runner-started")
         if not self.may_start():
             take_back(child, folder)
@@ -361,18 +358,6 @@ class LocalBackend:
             pass
         finally:
             os.close(pidfd)
-
-
-def _give_way(runner: int) -> None:
-    """Let others go first where cores are scarce; the program inherits it.
-
-    Linux shares cores among sessions before it looks at processes (autogroups, sched(7)): a runner
-    leads a session of its own, which therefore has a niceness, too.
-    """
-    with contextlib.suppress(OSError):  # over already, or no autogroups
-        niceness = max(os.getpriority(os.PRIO_PROCESS, runner), NICENESS)
-        os.setpriority(os.PRIO_PROCESS, runner, niceness)
-        Path(f"/proc/{runner}/autogroup").write_text(str(niceness), encoding="ascii")
 
 
 def _runs(submitted: _Submitted) -> Iterator[_Run]:

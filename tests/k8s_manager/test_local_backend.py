@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from k8s_manager.backends import attempt_folder, base, local
+from k8s_manager.backends import attempt_folder, base
 from k8s_manager.backends.attempt_folder import LOCK, is_locked
 from k8s_manager.backends.base import Attempt, Round, parse_round_name
 from k8s_manager.backends.local import LocalBackend
@@ -90,17 +90,6 @@ def test_every_index_runs_once_however_often_it_is_submitted(bench: Bench) -> No
     assert backend.observe().rounds == {}
     backend.submit(round_)
     assert len(attempts(backend, round_)) == 3  # found again, not run again
-
-
-def test_steps_give_way_to_the_service(bench: Bench) -> None:
-    code = "import os, pathlib; pathlib.Path('niceness').write_text(str(os.nice(0)))"
-    backend, round_ = bench.backend(), bench.round(f"import time; time.sleep(0.2); {code}")
-    backend.submit(round_)
-    until(backend, lambda: attempts(backend, round_)[0].state == base.ENDED)
-    (attempt,) = attempts(backend, round_)
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-    found = int((attempt.folder / "outputs" / "niceness").read_text())
-    assert found == max(own, local.NICENESS) > 0
 
 
 def test_no_more_runs_at_once_than_there_are_slots(bench: Bench) -> None:

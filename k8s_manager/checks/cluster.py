@@ -31,13 +31,14 @@ _LEVEL = "pod-security.kubernetes.io/enforce"
 
 
 def check(
-    settings: Settings, registry: Registry, *, probe: bool, probe_wait_s: float
+    settings: Settings, registry: Registry, *, usable: bool, probe: bool, probe_wait_s: float
 ) -> Iterator[Finding]:
     """Look at everything in the cluster that steps need.
 
     Args:
         settings: The deployment's.
         registry: Its processes, whose images and needs are looked at.
+        usable: The workspace can be written to, so that pods can be tried with it.
         probe: Start a pod for each image.
         probe_wait_s: How long such a pod may take to its end.
     """
@@ -65,7 +66,7 @@ def check(
     yield from findings
     if not probe:
         yield note("images", "not tried: no pod was started", "leave out --no-probe")
-    elif any(found.state == FAILED for found in findings):
+    elif not usable or any(found.state == FAILED for found in findings):
         yield note("images", "not tried", "mend the above first")
     else:
         yield from probes.check(settings, tools, probe_wait_s)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from k8s_manager.checks.finding import Finding, failed, note, ok
+from k8s_manager.checks.finding import FAILED, Finding, failed, note, ok
 from k8s_manager.database import Database
 from k8s_manager.errors import CdiError, ConfigError
 from k8s_manager.job_files import resolved_sources
@@ -47,8 +47,9 @@ def check(settings: Settings, *, probe: bool, probe_wait_s: float) -> Iterator[F
     if settings.backend == "kubernetes":
         from k8s_manager.checks import cluster  # 50 MB of client, where wanted
 
+        usable = workspace.state != FAILED
         yield from cluster.check(
-            settings, registry, probe=probe and not workspace.advice, probe_wait_s=probe_wait_s
+            settings, registry, usable=usable, probe=probe, probe_wait_s=probe_wait_s
         )
     else:
         yield ok("backend", f"local: {settings.local_slots} steps at once on this machine")

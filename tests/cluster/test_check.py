@@ -13,12 +13,15 @@ import yaml
 
 from k8s_manager.backends.kubernetes_api import JOBS, PODS
 from k8s_manager.backends.rights import RIGHTS, Right
+from k8s_manager.checks.deployment import check
+from k8s_manager.checks.finding import NOTE, OK
+from k8s_manager.settings import Settings
 from k8s_manager.store import Store
 from tests.cluster.conftest import CLAIMS, NAMESPACES, Cluster, claim
 from tests.cluster.limited_user import LimitedUser
 from tests.cluster.test_reasons import LIMITS, PYTHON, set_quota
 from tests.cluster.watched import process_file
-from tests.ogcapi.test_check import verdict
+from tests.ogcapi.test_check import split_notes, verdict
 
 STAGE = os.environ.get("CDI_STAGE_IMAGE", "")
 READING = (
@@ -134,8 +137,7 @@ def test_what_may_not_be_read_is_noted_and_the_rest_checked(
     code, table = deployment.check()
     assert code == 0, table
     assert "has the step runner" in table
-    noted = [line for line in table.splitlines() if line.startswith("note")]
-    assert len(noted) == len(READING), table
+    assert len(split_notes(table)[1]) == len(READING), table
 
 
 def test_a_namespace_or_claim_that_is_not_there_is_named(deployment: Deployment) -> None:
@@ -172,6 +174,16 @@ def test_an_image_is_tried(deployment: Deployment, image: str, words: str) -> No
         f"image {image} (python)", words,
         CDI_KUBERNETES_IMAGES=f"cdi/test:1={image}", CDI_KUBERNETES_PULL_WAIT_S="3",
     )  # fmt: skip
+
+
+def test_scarce_room_is_noted_and_the_images_are_tried_all_the_same(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("k8s_manager.checks.deployment.SCARCE_BYTES", 10**18)
+    settings = Settings.load(os.environ | deployment.variables)
+    found = {item.what: item for item in check(settings, probe=True, probe_wait_s=60)}
+    assert found[f"workspace {settings.workspace}"].state == NOTE
+    assert found[f"image {STAGE} (python)"].state == OK
 
 
 def test_an_image_that_the_policy_refuses_is_not_tried(deployment: Deployment) -> None:

@@ -77,6 +77,8 @@ class Deployment:
             ],
         }
         (overlay / "kustomization.yaml").write_text(yaml.safe_dump(document))
+        # A Job cannot be changed: as the docs say for an upgrade, it goes first.
+        kubectl("-n", "cdi", "delete", "job", "cdi-migrate", "--ignore-not-found")
         kubectl("apply", "-k", overlay)
         self.await_rollout()
 

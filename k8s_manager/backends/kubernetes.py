@@ -19,7 +19,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from k8s_manager.backends import base, job_manifest, pod_reasons
+from k8s_manager.backends import job_manifest, pod_reasons
 from k8s_manager.backends.base import Attempt, Observation, Round, RoundState, Waiting
 from k8s_manager.backends.kubernetes_api import JOBS, Api, ApiError
 from k8s_manager.backends.kubernetes_removal import Removal
@@ -88,14 +88,9 @@ class KubernetesBackend:
             name: self._state(submitted, jobs.get(name), pods.get(name, []))
             for name, submitted in self._rounds.items()
         }
-        running = (
-            f"{attempt.folder}/attempt.json"
-            for state in states.values()
-            for attempt in state.attempts
-            if attempt.state == base.RUNNING
-        )
+        awaited = (path for item in self._rounds.values() for path in item.attempts.awaited)
         # What is there already and does not count (a program may write there too) is not awaited.
-        self._awaited = [path for path in running if not os.path.exists(path)]  # noqa: PTH110
+        self._awaited = [str(path) for path in awaited if not path.exists()]
         known = self._rounds.keys() | self._removals.keys()
         obstacles = {
             name: pod_reasons.unusable(removal.problem, self._api.namespace).waiting

@@ -30,9 +30,6 @@ SETTLE_S = 1.0
 """Seconds for ``attempt.json`` of an ended pod to become visible on a network volume."""
 SEARCH_S = 2.0
 """Seconds between searches for attempts of pods that Kubernetes does not show (any more)."""
-UNTOLD_S = 3.0
-"""Seconds without news that a pod has begun, after which its attempt is searched for all the same:
-the kubelet reports a start within two seconds, unless the API is silent."""
 
 
 class PodAttempts:
@@ -48,6 +45,9 @@ class PodAttempts:
         self._search_at = time.monotonic() + SEARCH_S
         self.open = len(round_.indexes)
         """Indexes without an attempt that leaves it to the controller what follows."""
+        self.awaited: list[Path] = []
+        """``attempt.json`` of pods that run or may run: a short step has ended before Kubernetes
+        reports that it began."""
 
     def age(self, uid: str) -> float:
         """Return the seconds since a pod was first seen."""
@@ -75,6 +75,7 @@ class PodAttempts:
         if searching:
             self._search_at = now + SEARCH_S
         found: dict[int, list[Attempt]] = {}
+        self.awaited = []
         for position, index in enumerate(self._round.indexes):
             given_up = vanished or (
                 job is not None and (position in job.failed or job.over not in ("", "Complete"))
@@ -82,8 +83,7 @@ class PodAttempts:
             mine = by_position.get(position, [])
             running = self._look_at(index, mine, given_up, settings)
             if searching:
-                known = {pod.uid for pod in mine if not self._untold(pod)}
-                self._search(index, known, given_up, settings)
+                self._search(index, {pod.uid for pod in mine}, given_up, settings)
             if given_up and not running and not self._decided(index):
                 why = "its Job is gone" if job is None else f"its Job ended: {job.message}"
                 name = self._last.get(index)
@@ -106,6 +106,9 @@ class PodAttempts:
                 continue
             replaced = bool(pod.disrupted) or place < len(pods) - 1
             attempt = self._of_pod(index, pod, given_up, replaced, settings)
+            runs = attempt is not None and attempt.state == base.RUNNING
+            if runs or (attempt is None and pod.node):
+                self.awaited.append(self._folder(index, pod) / "attempt.json")
             if attempt is None:
                 continue
             self._last[index] = pod.uid
@@ -124,10 +127,12 @@ class PodAttempts:
         settings: KubernetesSettings,
     ) -> Attempt | None:
         """Return the attempt of a pod; None while it has not begun."""
-        folder = self._round.index_folder(index) / pod.uid
+        folder = self._folder(index, pod)
         running = Attempt(self._round.name, index, pod.uid, folder, base.RUNNING)
-        document = self._document(folder) if pod.running or pod.ended or pod.deleted else None
-        if document is not None:
+        document = self._document(folder)
+        begun = pod.running or pod.ended or bool(pod.deleted)
+        # Which image a tag stood for, nobody knows before Kubernetes reports the start.
+        if document is not None and (begun or document.get("image_digest")):
             if document["reason"] == "cancelled" and (limit := pod_reasons.beyond_limit(pod)):
                 return self._gone(index, pod.uid, *limit)
             ended = self._ended(index, folder, document, given_up, replaced, settings)
@@ -198,10 +203,8 @@ class PodAttempts:
             if attempt is not None:
                 self._settle(index, attempt)
 
-    def _untold(self, pod: PodView) -> bool:
-        """Tell whether a pod may have run although the cluster does not say that it has begun."""
-        begun = pod.running or pod.ended or bool(pod.deleted)
-        return not begun and self.age(pod.uid) > UNTOLD_S
+    def _folder(self, index: int, pod: PodView) -> Path:
+        return self._round.index_folder(index) / pod.uid
 
     def _settle(self, index: int, attempt: Attempt) -> None:
         self._final[index][attempt.name] = attempt

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from k8s_manager.backends import base, pod_attempts
+from k8s_manager.backends import base
 from k8s_manager.backends.base import Attempt, Round
 from k8s_manager.backends.kubernetes_view import JobView, PodView
 from k8s_manager.backends.pod_attempts import PodAttempts
@@ -36,14 +35,21 @@ def pod_of(round_: Round, *, started: bool) -> PodView:
     )  # fmt: skip
 
 
-def write_ended(round_: Round, pod: PodView, *, reason: str | None, exit_code: int | None) -> None:
+def write_ended(
+    round_: Round,
+    pod: PodView,
+    *,
+    reason: str | None,
+    exit_code: int | None,
+    digest: str | None = None,
+) -> None:
     """Write what the runner leaves when its program has ended, or was asked to stop."""
     folder = round_.index_folder(0) / pod.uid
     folder.mkdir()
     document = {
         "version": 1, "job": round_.job, "step": round_.step, "index": 0, "round": 1,
         "attempt": pod.uid, "exit_code": exit_code, "signal": None, "reason": reason,
-        "started": None, "ended": None, "cpu_s": 0.0, "ram_peak_mb": 1, "image_digest": None,
+        "started": None, "ended": None, "cpu_s": 0.0, "ram_peak_mb": 1, "image_digest": digest,
         "outputs": {}, "error": None,
     }  # fmt: skip
     (folder / "attempt.json").write_text(json.dumps(document), encoding="utf-8")
@@ -79,15 +85,25 @@ def test_a_job_that_goes_with_a_running_pod_loses_the_attempt_of_that_pod(tmp_pa
     assert last(found).state == base.GONE
 
 
-def test_what_ends_while_the_cluster_is_silent_about_its_start_counts(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(pod_attempts, "SEARCH_S", 0.0)
+def test_what_ends_before_the_cluster_reports_its_start_counts(tmp_path: Path) -> None:
+    round_ = round_in(tmp_path)
+    attempts = PodAttempts(round_)
+    pod = pod_of(round_, started=False)
+    assert attempts.look(job_of(round_), [pod], False, SETTINGS) == {}
+    [awaited] = attempts.awaited
+    write_ended(round_, pod, reason=None, exit_code=0, digest="sha256:1")
+    assert awaited.exists()
+    assert last(attempts.look(job_of(round_), [pod], False, SETTINGS)).state == base.ENDED
+    assert attempts.open == 0
+    assert not attempts.awaited
+
+
+def test_of_an_image_by_tag_the_report_of_the_start_is_awaited(tmp_path: Path) -> None:
     round_ = round_in(tmp_path)
     attempts = PodAttempts(round_)
     pod = pod_of(round_, started=False)
     write_ended(round_, pod, reason=None, exit_code=0)
-    assert attempts.look(job_of(round_), [pod], False, SETTINGS) == {}  # news is still to come
-    monkeypatch.setattr(pod_attempts, "UNTOLD_S", 0.0)
-    assert last(attempts.look(job_of(round_), [pod], False, SETTINGS)).state == base.ENDED
-    assert attempts.open == 0
+    assert attempts.look(job_of(round_), [pod], False, SETTINGS) == {}
+    told = replace(pod, running=True, image_id="registry.example/stage@sha256:1")
+    found = last(attempts.look(job_of(round_), [told], False, SETTINGS))
+    assert (found.state, found.image) == (base.ENDED, "sha256:1")

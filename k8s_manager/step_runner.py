@@ -20,9 +20,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import ctypes
 import glob
-import hashlib
 import json
 import math
 import os
@@ -54,8 +52,10 @@ RESERVE_BYTES = 65_536
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+_FIRST = os.getpid() == 1
+"""Whether this is the first process of a container: orphans are its children anyway, and none
+outlives it."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
-_libc = ctypes.CDLL(None, use_errno=True)
 
 
 class AttemptError(Exception):
@@ -120,7 +120,8 @@ def main(argv: list[str] | None = None) -> int:
     if (attempt.folder / "attempt.json").exists():
         return 0
     _reserve(attempt.folder / ".attempt.json.partial")
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if not _FIRST:
+        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     try:
         _prepare(attempt)
         program = Program(attempt)
@@ -242,7 +243,8 @@ class Program:
         runner = os.getpid()
 
         def in_child() -> None:
-            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if not _FIRST:
+                _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != runner:
                 os._exit(1)
             with contextlib.suppress(OSError):  # so that the kernel picks the program, not others
@@ -723,6 +725,8 @@ def _hashed(path: Path) -> tuple[str, int]:
 
     Write permission is taken away: a later step that opens its input for writing must fail.
     """
+    import hashlib  # brings OpenSSL: not before the program has started
+
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     with open(descriptor, "rb") as stream:
         status = os.fstat(descriptor)
@@ -791,7 +795,9 @@ def _invalid(where: str, expected: str, got: str) -> AttemptError:
 
 
 def _prctl(option: int, value: int) -> None:
-    _libc.prctl(option, value, 0, 0, 0)
+    import ctypes  # 5 ms, which the first process of a container saves
+
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 
 
 def _signal(pid: int, number: int) -> None:

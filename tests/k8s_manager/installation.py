@@ -117,7 +117,7 @@ def processes_below(folder: Path) -> list[int]:
     return found
 
 
-def eventually(condition: Any, seconds: float = 5.0) -> bool:
+def eventually(condition: Any, seconds: float = 60) -> bool:
     """Wait until a condition holds."""
     until = time.monotonic() + seconds
     while not condition():

@@ -100,6 +100,11 @@ def process_of(name: str) -> Process:
     return load_process(path if path.exists() else PROCESSES / f"{name}.cwl")
 
 
+def waiting_for(marker: Path) -> str:
+    """Return code for a program that goes on when the marker is there."""
+    return f"import os, time\nwhile not os.path.exists({str(marker)!r}): time.sleep(0.02)"
+
+
 def processes_below(folder: Path) -> list[int]:
     """Return the processes that belong to attempts below a folder."""
     mark = f"{folder}/".encode()

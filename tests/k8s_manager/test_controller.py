@@ -20,7 +20,12 @@ from k8s_manager.queue import Queue
 from k8s_manager.records import Job
 from k8s_manager.releases import RELEASE
 from tests.cluster.watched import process_file
-from tests.k8s_manager.installation import Installation, eventually, processes_below
+from tests.k8s_manager.installation import (
+    Installation,
+    eventually,
+    processes_below,
+    waiting_for,
+)
 
 pytestmark = pytest.mark.every_store
 
@@ -34,11 +39,6 @@ def once(marker: Path, first: str) -> str:
         f"if not m.exists(): m.touch(); {first}\n"
         f"{WRITE}"
     )
-
-
-def waiting_for(marker: Path) -> str:
-    """Return code that goes on when the marker is there."""
-    return f"import os, time\nwhile not os.path.exists({str(marker)!r}): time.sleep(0.02)"
 
 
 def python(installation: Installation, code: str) -> Job:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import httpx
 import pytest
@@ -42,16 +43,17 @@ PATHS = [
 
 
 @pytest.fixture(scope="module")
-def jobs(site: Server, released: str) -> dict[str, str]:
+def jobs(site: Server, released: str) -> Iterator[dict[str, str]]:
     """A job that was successful, one that failed, and one that runs."""
     ids = {"released": released}
-    for name, inputs in (("failed", {"name": "nobody"}), ("running", {"name": "A", "pause": 59})):
+    for name, inputs in (("failed", {"name": "nobody"}), ("running", {"name": "A", "pause": 250})):
         answer = site.post(
             "/processes/greet/execution", {"inputs": inputs}, headers={"Prefer": "respond-async"}
         )
         ids[name] = answer.json()["jobID"]
     site.finish(ids["failed"])
-    return ids
+    yield ids
+    site.delete(f"/jobs/{ids['running']}")
 
 
 # Each language and each width once: what axe looks at does not depend on their combination.

@@ -53,7 +53,7 @@ def test_a_job_is_watched_with_its_indexes_and_logs(
 def test_a_running_job_is_dismissed_after_a_confirmation(
     page: Page, view: View, site: Server
 ) -> None:
-    job = start(site, "greet", name="Ada", pause=50)
+    job = start(site, "greet", name="Ada", pause=250)
     page.goto(f"/jobs/{job}")
     expect(page.locator("#dismiss button")).not_to_be_visible()
     page.locator("#dismiss summary").click()
@@ -101,7 +101,7 @@ def test_the_list_shows_new_jobs_and_filters_them(page: Page, view: View, site: 
 
 
 def test_a_server_that_is_away_is_said_and_asked_again(desk: Page, site: Server) -> None:
-    job = start(site, "greet", name="Ada", pause=50)
+    job = start(site, "greet", name="Ada", pause=250)
     desk.goto(f"/jobs/{job}")
     expect(desk.locator("#away")).to_be_hidden()
     desk.route("**/jobs/**", lambda route: route.abort("connectionrefused"))

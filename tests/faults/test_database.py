@@ -117,7 +117,7 @@ def test_sqlite_locked(watched: Installation, tmp_path: Path) -> None:
     other.start()
     assert locked.wait(60)
     (tmp_path / "go").touch()
-    with pytest.raises(StoreError, match="database is locked|too many changes at once"):
+    with pytest.raises(StoreError, match=r"database is locked|too many changes at once"):
         watched.submit("chain", {"count": 0})
     time.sleep(watched.settings.lease_s)  # longer than the lease, too
     release.set()

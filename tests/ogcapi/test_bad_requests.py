@@ -77,7 +77,7 @@ def test_results_hold_no_other_file(server: Server, path: str) -> None:
 def test_a_job_that_is_being_dismissed_is_not_dismissed_again(server: Server) -> None:
     answer = server.post(
         "/processes/greet/execution",
-        {"inputs": {"name": "Ada", "pause": 250}},
+        {"inputs": {"name": "Ada", "pause": 59}},
         headers={"Prefer": "respond-async"},
     )
     job = answer.json()["jobID"]

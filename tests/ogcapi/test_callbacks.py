@@ -103,7 +103,7 @@ def test_failure_is_told_with_its_reason(server: Server, subscriber: Loopback) -
 
 
 def test_dismissal_is_told_where_failure_is(server: Server, subscriber: Loopback) -> None:
-    job = accepted(server, {"name": "Ada", "pause": 250}, uris(subscriber))
+    job = accepted(server, {"name": "Ada", "pause": 59}, uris(subscriber))
     assert server.delete(f"/jobs/{job}").status_code == 200
     told(server, job, "failed")
     document = json.loads(subscriber.on("/status/200/failed")[0].body)

@@ -146,7 +146,7 @@ def test_a_job_is_listed_with_whole_id_and_status_in_a_narrow_pipe(tmp_path: Pat
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_dismisses_its_job(tmp_path: Path, number: signal.Signals) -> None:
-    (tmp_path / "inputs.json").write_text('{"name": "Ada", "pause": 200}', encoding="utf-8")
+    (tmp_path / "inputs.json").write_text('{"name": "Ada", "pause": 59}', encoding="utf-8")
     process = start(tmp_path, "run", "greet", "--inputs", "inputs.json", PYTHONUNBUFFERED="1")
     assert process.stdout is not None
     assert process.stdout.readline().startswith("Job ")

@@ -126,7 +126,7 @@ def test_a_failed_job_gives_its_own_error_as_result(server: Server) -> None:
 def test_results_are_not_ready_while_a_job_runs_and_gone_when_it_is_dismissed(
     server: Server,
 ) -> None:
-    job = execute(server, {"name": "Ada", "pause": 250}).json()["jobID"]
+    job = execute(server, {"name": "Ada", "pause": 59}).json()["jobID"]
     early = server.get(f"/jobs/{job}/results")
     assert (early.status_code, early.json()["type"]) == (404, OGC + "result-not-ready")
     status = server.get(f"/jobs/{job}")

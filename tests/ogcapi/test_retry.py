@@ -103,14 +103,14 @@ def test_the_page_of_a_failed_job_has_a_button_that_works(chains: Server, tmp_pa
     page = chains.get(new, headers=BROWSER).text
     assert f'href="/jobs/{job}"' in page
     assert "1 taken over from job" in page
-    running = execute(chains, "greet", {"name": "Ada", "pause": 250})
+    running = execute(chains, "greet", {"name": "Ada", "pause": 59})
     assert "/retry" not in chains.get(f"/jobs/{running}", headers=BROWSER).text
     chains.delete(f"/jobs/{running}")
 
 
 def test_what_cannot_be_retried_is_answered_with_the_reason(chains: Server, tmp_path: Path) -> None:
     assert retry(chains, "0" * 32).status_code == 404
-    running = execute(chains, "greet", {"name": "Ada", "pause": 250})
+    running = execute(chains, "greet", {"name": "Ada", "pause": 59})
     for _ in range(2):
         answer = retry(chains, running)
         assert (answer.status_code, answer.json()["title"]) == (409, "The job cannot be retried")

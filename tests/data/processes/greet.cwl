@@ -20,7 +20,7 @@ arguments:
       pathlib.Path("greeting.json").write_text(json.dumps({"greeted": name, "times": times}))
 requirements:
   ResourceRequirement: {coresMin: 1, ramMin: 128, ramMax: 256}
-  ToolTimeLimit: {timelimit: 280}
+  ToolTimeLimit: {timelimit: 60}
 permanentFailCodes: [65]
 temporaryFailCodes: [75]
 inputs:
@@ -36,7 +36,7 @@ inputs:
     label: Seconds to sleep
     inputBinding: {position: 2}
     ogc:schema: |
-      {"minimum": 0, "maximum": 250}
+      {"minimum": 0, "maximum": 60}
   times:
     type: int
     default: 1

@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,11 +32,11 @@ class PostgreSQL:
         self._programs = _programs()
         if shutil.which("setpriv") is None:
             lacking("setpriv (util-linux) is not there: PostgreSQL does not run as root")
-        self._folder = Path(f"/tmp/cdi-postgresql-{os.getpid()}")  # socket paths must be short
+        self._folder = Path()
         self._made = 0
 
     def __enter__(self) -> PostgreSQL:
-        self._folder.mkdir(mode=0o700)
+        self._folder = Path(tempfile.mkdtemp(prefix="cdi-pg-", dir="/tmp"))  # sockets: short paths
         if os.getuid() == 0:
             os.chown(self._folder, _NOBODY, _NOBODY)
         initdb = [self._programs / "initdb", "-D", self._data, "-U", "cdi", "-A", "trust"]
@@ -64,7 +65,7 @@ class PostgreSQL:
              *options], stdout=log, stderr=log, cwd=self._folder,
         )  # fmt: skip
         log.close()
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while True:
             try:
                 self._execute("SELECT 1")
@@ -78,7 +79,7 @@ class PostgreSQL:
     def stop(self, number: signal.Signals = signal.SIGQUIT) -> None:
         """Stop the server; SIGQUIT is ``pg_ctl stop -m immediate``: as in a crash."""
         self._process.send_signal(number)
-        self._process.wait(60)
+        self._process.wait(120)
 
     @contextmanager
     def database(self, template: str = _EMPTY) -> Iterator[str]:

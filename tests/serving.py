@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import signal
@@ -16,6 +17,8 @@ from typing import Any
 
 import httpx
 
+_started = itertools.count()
+
 
 @dataclass
 class Server:
@@ -26,13 +29,13 @@ class Server:
     log: Path
 
     def get(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(self._address(path), timeout=60, **options)
+        return httpx.get(self._address(path), timeout=120, **options)
 
     def post(self, path: str, body: Any, **options: Any) -> httpx.Response:
         return httpx.post(self._address(path), json=body, timeout=120, **options)
 
     def delete(self, path: str) -> httpx.Response:
-        return httpx.delete(self._address(path), timeout=60)
+        return httpx.delete(self._address(path), timeout=120)
 
     def finish(self, job: str, seconds: float = 240) -> dict[str, Any]:
         """Follow a job to its end and return its status document."""
@@ -59,7 +62,7 @@ def serving(
         **{key: value for key, value in os.environ.items() if not key.startswith("CDI_")},
         "CDI_HOME": str(home),
         "CDI_CONFIG": str(config),
-        "CDI_PORT": str(20000 + os.getpid() % 20000),
+        "CDI_PORT": str(_port()),
         "PYTHONUNBUFFERED": "1",
         **(env or {}),
     }
@@ -76,14 +79,22 @@ def serving(
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(timeout=20)
+            process.wait(timeout=60)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
 
 
+def _port() -> int:
+    """Return a port that no test run beside this one tries, and none of an outgoing connection.
+
+    A port is looked for long before it is taken: two servers that look at once would both have it.
+    """
+    return 20000 + os.getpid() % 1000 * 12 + next(_started) % 12
+
+
 def _wait_until_it_answers(process: subprocess.Popen[bytes], log: Path) -> str:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while time.monotonic() < until and process.poll() is None:
         found = re.search(r"Serving on (http://\S+)", log.read_text(errors="replace"))
         if found:

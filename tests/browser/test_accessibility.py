@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.test_jobs import start, waiting_for
 from tests.browser.watched import VIEWS, View, fits, violations
 from tests.serving import Server
 
@@ -42,16 +44,19 @@ PATHS = [
 
 
 @pytest.fixture(scope="module")
-def jobs(site: Server, released: str) -> dict[str, str]:
+def jobs(
+    site: Server, released: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, str]]:
     """A job that was successful, one that failed, and one that runs."""
-    ids = {"released": released}
-    for name, inputs in (("failed", {"name": "nobody"}), ("running", {"name": "A", "pause": 59})):
-        answer = site.post(
-            "/processes/greet/execution", {"inputs": inputs}, headers={"Prefer": "respond-async"}
-        )
-        ids[name] = answer.json()["jobID"]
+    never = waiting_for(tmp_path_factory.mktemp("none") / "none")
+    ids = {
+        "released": released,
+        "failed": start(site, "greet", name="nobody"),
+        "running": start(site, "chain", count=1, code=never),
+    }
     site.finish(ids["failed"])
-    return ids
+    yield ids
+    site.delete(f"/jobs/{ids['running']}")
 
 
 # Each language and each width once: what axe looks at does not depend on their combination.

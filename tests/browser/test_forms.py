@@ -114,7 +114,7 @@ def test_everything_works_without_javascript(browser: Browser, site: Server) -> 
             page.goto("/processes/greet")
             page.locator("[name='in.name']").fill("Ada")
             page.locator("details.more summary").first.click()
-            page.locator("[name='in.pause']").fill("50")
+            page.locator("[name='in.pause']").fill("59")
             page.locator(RUN).click()
             page.wait_for_url("**/jobs/*")
             job = page.url.rpartition("/")[2]

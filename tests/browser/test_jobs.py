@@ -53,7 +53,7 @@ def test_a_job_is_watched_with_its_indexes_and_logs(
 def test_a_running_job_is_dismissed_after_a_confirmation(
     page: Page, view: View, site: Server
 ) -> None:
-    job = start(site, "greet", name="Ada", pause=50)
+    job = start(site, "greet", name="Ada", pause=59)
     page.goto(f"/jobs/{job}")
     expect(page.locator("#dismiss button")).not_to_be_visible()
     page.locator("#dismiss summary").click()
@@ -64,13 +64,16 @@ def test_a_running_job_is_dismissed_after_a_confirmation(
     assert site.finish(job)["status"] == "dismissed"
 
 
-def test_what_the_reader_opened_stays_open_while_the_page_changes(desk: Page, site: Server) -> None:
-    job = start(site, "greet", name="Ada", pause=4)
+def test_what_the_reader_opened_stays_open_while_the_page_changes(
+    desk: Page, site: Server, tmp_path: Path
+) -> None:
+    job = start(site, "chain", count=1, code=waiting_for(tmp_path / "m"))
     desk.goto(f"/jobs/{job}")
     desk.locator("#dismiss summary").click()
-    expect(desk.locator("#steps .status")).to_have_class("status status-running")
+    expect(desk.locator("#steps .status").nth(1)).to_have_class("status status-running")
     expect(desk.locator("#dismiss button")).to_be_visible()
-    expect(desk.locator("#results")).to_contain_text("greeting.txt")
+    (tmp_path / "m").touch()
+    expect(desk.locator("#results")).to_contain_text("total.txt")
     expect(desk.locator("#dismiss button")).to_be_visible()  # now it removes the results
 
 
@@ -100,8 +103,10 @@ def test_the_list_shows_new_jobs_and_filters_them(page: Page, view: View, site: 
     expect(page.locator(f"#list a[href='/jobs/{job}']")).not_to_be_attached()
 
 
-def test_a_server_that_is_away_is_said_and_asked_again(desk: Page, site: Server) -> None:
-    job = start(site, "greet", name="Ada", pause=50)
+def test_a_server_that_is_away_is_said_and_asked_again(
+    desk: Page, site: Server, tmp_path: Path
+) -> None:
+    job = start(site, "chain", count=1, code=waiting_for(tmp_path / "m"))
     desk.goto(f"/jobs/{job}")
     expect(desk.locator("#away")).to_be_hidden()
     desk.route("**/jobs/**", lambda route: route.abort("connectionrefused"))

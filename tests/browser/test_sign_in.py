@@ -66,7 +66,7 @@ def test_somebody_signs_in_runs_dismisses_and_signs_out(
         expect(page.locator(".who")).to_contain_text("some runner of meadows")
         page.locator("[name='in.name']").fill("Ada")
         page.locator("details.more summary").first.click()
-        page.locator("[name='in.pause']").fill("50")
+        page.locator("[name='in.pause']").fill("59")
         page.locator(RUN).click()
         page.wait_for_url("**/jobs/*")
         address = page.url

@@ -80,6 +80,8 @@ class Cluster:
         level = "pod-security.kubernetes.io"
         labels = {f"{level}/enforce": "restricted", f"{level}/warn": "restricted"}
         self.api.create(NAMESPACES, {"metadata": {"name": name, "labels": labels}})
+        accounts = "/api/v1/namespaces/{namespace}/serviceaccounts"  # without one, no pod
+        wait_until(lambda: self.api.everything(accounts)[0], "the default service account")
         self.bind("workspace", name)
 
     def bind(self, claim_name: str, volume_name: str) -> None:
@@ -158,7 +160,7 @@ def start(cluster: Cluster, tmp_path: Path) -> Iterator[Start]:
         watched.close()
     for of, watched in started:
         made = watched.installation
-        wait_until(lambda of=of, made=made: not of.left(made), "nothing left", 90)
+        wait_until(lambda of=of, made=made: not of.left(made), "nothing left")
 
 
 @contextmanager
@@ -190,7 +192,7 @@ def claim(name: str, volume_name: str) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": spec}
 
 
-def wait_until(condition: Any, what: str, seconds: float = 60) -> None:
+def wait_until(condition: Any, what: str, seconds: float = 120) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, what

@@ -79,14 +79,14 @@ def controlling(installation: Installation, name: str = "a") -> Iterator[Control
             started.go_on()
             process.terminate()
             try:
-                process.wait(30)
+                process.wait(60)
             finally:
                 process.kill()
 
 
 def takes_over(installation: Installation, before: int) -> None:
     """Wait until a controller has the right to control that was not there at epoch `before`."""
-    taken = eventually(lambda: epoch(installation) > before, 60)
+    taken = eventually(lambda: epoch(installation) > before, 120)
     assert taken, f"no controller took over after epoch {before}"
 
 

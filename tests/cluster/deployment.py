@@ -90,22 +90,23 @@ class Deployment:
             "deployment/cdi-controller",
         ):
             kubectl("-n", "cdi", "rollout", "status", name, "--timeout=300s")
+        until = time.monotonic() + 120  # what is replaced serves on for a while, then no more
+        while any("deletionTimestamp" in pod["metadata"] for pod in items("pods", "cdi")):
+            assert time.monotonic() < until, "replaced pods do not go"
+            time.sleep(0.5)
 
     def remove(self) -> None:
         """Remove everything, cluster-wide objects too."""
-        kubectl("delete", "namespace", *NAMESPACES, "--ignore-not-found", "--timeout=180s")
+        kubectl("delete", "namespace", *NAMESPACES, "--ignore-not-found", "--timeout=300s")
         kubectl("delete", "-k", self.folder / "overlay", "--ignore-not-found", "--timeout=180s")
 
     @contextmanager
     def reached(self) -> Iterator[httpx.Client]:
         """Reach the service as the docs say: through `kubectl port-forward`."""
-        command = ["kubectl", "-n", "cdi", "port-forward", "service/cdi-server", ":80"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as forwarding:
-            assert forwarding.stdout is not None
-            found = re.search(r"127\.0\.0\.1:(\d+)", forwarding.stdout.readline())
-            assert found, "kubectl port-forward does not say where it listens"
+        forwarding, address = _forwarded()
+        with forwarding:
             try:
-                with httpx.Client(base_url=f"http://127.0.0.1:{found[1]}", timeout=60) as client:
+                with httpx.Client(base_url=address, timeout=60) as client:
                     yield client
             finally:
                 forwarding.terminate()
@@ -122,7 +123,7 @@ class Deployment:
         assert answer.status_code == 201, answer.text
         return str(answer.json()["jobID"])
 
-    def finish(self, job: str, seconds: float = 420) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    def finish(self, job: str, seconds: float = 600) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Follow a job to its end; return its status and the specs of the pods that it had."""
         until = time.monotonic() + seconds
         pods: dict[str, dict[str, Any]] = {}
@@ -138,6 +139,22 @@ class Deployment:
                 return status, list(pods.values())
             time.sleep(0.5)
         raise AssertionError(f"job {job} has not ended after {seconds} s: {status}")
+
+
+def _forwarded() -> tuple[subprocess.Popen[str], str]:
+    """Forward a port to the service; return who does so, and where it is reached."""
+    command = ["kubectl", "-n", "cdi", "port-forward", "service/cdi-server", ":80"]
+    until = time.monotonic() + 120
+    while True:
+        forwarding = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert forwarding.stdout is not None
+        found = re.search(r"127\.0\.0\.1:(\d+)", forwarding.stdout.readline())
+        if found is not None:
+            return forwarding, f"http://127.0.0.1:{found[1]}"
+        with forwarding:  # it may have chosen a pod that is being replaced
+            forwarding.terminate()
+        assert time.monotonic() < until, "kubectl port-forward does not say where it listens"
+        time.sleep(0.5)
 
 
 def kubectl(*arguments: str | Path, given: str | None = None, check: bool = True) -> str:

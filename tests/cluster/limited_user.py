@@ -39,10 +39,32 @@ class LimitedUser:
         api.create(f"{_RBAC}/rolebindings", binding)
         self.kubeconfig = folder / "kubeconfig"
         self.kubeconfig.write_text(yaml.safe_dump(_config(self._token())))
+        self._known: set[Right] = set()
+        self._await(rights)
 
     def grant(self, rights: Iterable[Right]) -> None:
         """Let the user do these things, and nothing else."""
         self._api.patch(f"{_RBAC}/roles/{_NAME}", {"rules": _rules(rights)})
+        self._await(rights)
+
+    def _await(self, rights: Iterable[Right]) -> None:
+        """Wait until the server, which learns of roles a little later, decides by these rights."""
+        wanted = set(rights)
+        self._known |= wanted
+        for right in self._known:
+            allowed = right in wanted
+            wait_until(lambda right=right, allowed=allowed: self._may(right) == allowed, str(right))
+
+    def _may(self, right: Right) -> bool:
+        asked = {
+            "namespace": self._api.namespace,
+            "verb": right.verb,
+            "group": right.group,
+            "resource": right.resource,
+        }
+        review = {"spec": {"user": self.name, "resourceAttributes": asked}}
+        answer = self._api.ask("/apis/authorization.k8s.io/v1/subjectaccessreviews", review)
+        return bool(answer["status"]["allowed"])
 
     def _token(self) -> str:
         path = f"{_CORE}/secrets"

@@ -52,9 +52,11 @@ def test_a_chain_succeeds_through(
     name: str, cluster: Cluster, installation: Installation, proxy: ApiProxy
 ) -> None:
     job = installation.submit("small-chain", {"count": 3})
+    begun = time.monotonic()
     with proxy.fault(FAULTS[name]):
         installation.finish(job)
-    assert 0 < proxy.struck < 60  # a server in trouble is not stormed
+    # A server in trouble is not stormed; two watches begin anew once a second.
+    assert 0 < proxy.struck < 30 + 4 * (time.monotonic() - begun)
     assert_nothing_lost(cluster, installation, {job.id: 3})
 
 
@@ -68,11 +70,11 @@ def test_what_runs_is_committed_while_the_api_says_nothing(
     with proxy.silence():
         asked = time.monotonic()
         go_file(installation, job).touch()
-        wait_for(controller, lambda: commits(installation, job) == 4, 30)
+        wait_for(controller, lambda: commits(installation, job) == 4)
         while time.monotonic() < asked + 3 * installation.settings.lease_s:
             begun = time.monotonic()
             controller.step()
-            assert time.monotonic() - begun < installation.settings.lease_s / 3
+            assert time.monotonic() - begun < installation.settings.lease_s
             time.sleep(0.05)
         assert controller.active
     assert epoch(installation) == before

@@ -17,7 +17,7 @@ from k8s_manager.checks.deployment import check
 from k8s_manager.checks.finding import NOTE, OK
 from k8s_manager.settings import Settings
 from k8s_manager.store import Store
-from tests.cluster.conftest import CLAIMS, NAMESPACES, Cluster, claim
+from tests.cluster.conftest import CLAIMS, NAMESPACES, Cluster, claim, wait_until
 from tests.cluster.limited_user import LimitedUser
 from tests.cluster.test_reasons import LIMITS, PYTHON, set_quota
 from tests.cluster.watched import process_file
@@ -90,8 +90,8 @@ class Deployment:
 def deployment(space: Cluster, tmp_path: Path) -> Iterator[Deployment]:
     made = Deployment(space, tmp_path)
     yield made
-    left = [item for path in (JOBS, PODS) for item in space.api.everything(path)[0]]
-    assert not left
+    kinds = (JOBS, PODS)
+    wait_until(lambda: not any(space.api.everything(path)[0] for path in kinds), "nothing left")
     assert not list((made.home / "workspace").glob("jobs/*"))
 
 
@@ -181,7 +181,7 @@ def test_scarce_room_is_noted_and_the_images_are_tried_all_the_same(
 ) -> None:
     monkeypatch.setattr("k8s_manager.checks.deployment.SCARCE_BYTES", 10**18)
     settings = Settings.load(os.environ | deployment.variables)
-    found = {item.what: item for item in check(settings, probe=True, probe_wait_s=60)}
+    found = {item.what: item for item in check(settings, probe=True, probe_wait_s=200)}
     assert found[f"workspace {settings.workspace}"].state == NOTE
     assert found[f"image {STAGE} (python)"].state == OK
 

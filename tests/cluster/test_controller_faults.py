@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 import time
+from dataclasses import replace
 
 import pytest
 
 from tests.cluster.conftest import Cluster, wait_until
-from tests.cluster.controllers import controlling, finish, finished, takes_over
+from tests.cluster.controllers import controlling, finish, takes_over
 from tests.cluster.evidence import WAIT, assert_nothing_lost, epoch, go_file, parts_begun
 from tests.k8s_manager.installation import Installation
 
@@ -23,14 +24,17 @@ def test_a_controller_killed_at_twenty_random_instants_loses_nothing(
     moments = random.Random(seed)
     jobs: dict[str, int] = {}
     for _ in range(KILLS):
-        jobs[installation.submit("small-chain", {"count": 2}).id] = 2
+        job = installation.submit("small-chain", {"count": 2, "code": WAIT})
+        jobs[job.id] = 2
         before = epoch(installation)
         with controlling(installation) as controller:
             takes_over(installation, before)
             time.sleep(moments.uniform(0.0, 2.5))
             assert controller.alive
-            assert not all(finished(installation, job_id) for job_id in jobs)
-            controller.kill()
+            controller.kill()  # at the latest while this job's parts wait
+        go = go_file(installation, job)
+        go.parent.mkdir(parents=True, exist_ok=True)  # it may have been killed before it did so
+        go.touch()
     with controlling(installation):
         finish(installation, jobs)
         wait_until(lambda: not cluster.left(installation), "nothing left of finished jobs")
@@ -38,7 +42,13 @@ def test_a_controller_killed_at_twenty_random_instants_loses_nothing(
     assert epoch(installation) > KILLS
 
 
+def patient(installation: Installation) -> Installation:
+    """Return an installation whose lease outlasts a moment in which the machine stands still."""
+    return replace(installation, settings=replace(installation.settings, lease_s=30.0))
+
+
 def test_of_two_controllers_one_acts(cluster: Cluster, installation: Installation) -> None:
+    installation = patient(installation)
     jobs = {installation.submit("small-chain", {"count": 2}).id: 2 for _ in range(3)}
     before = epoch(installation)
     with controlling(installation, "a") as one, controlling(installation, "b") as other:

@@ -18,6 +18,7 @@ import yaml
 from tests.cluster.deployment import DEPLOY, NAMESPACES, Deployment, items, kubectl
 
 pytestmark = pytest.mark.timeout(900)
+OURS = "app.kubernetes.io/name in (cdi-server, cdi-controller)"
 IMAGES = {
     "stage": "CDI_STAGE_IMAGE",
     "server": "CDI_SERVER_IMAGE",
@@ -143,6 +144,7 @@ def test_a_backup_brings_back_a_database_that_was_lost(deployed: Deployment) -> 
     scale = ("-n", "cdi", "scale", "deployment/cdi-server", "deployment/cdi-controller")
     dump = _in_database("pg_dump -U cdi --format=custom cdi")
     kubectl(*scale, "--replicas=0")
+    kubectl("-n", "cdi", "wait", "--for=delete", "pod", "-l", OURS, "--timeout=300s")
     _in_database('psql -U cdi -d postgres -c "DROP DATABASE cdi WITH (FORCE)"')
     _in_database('psql -U cdi -d postgres -c "CREATE DATABASE cdi"')
     _in_database("pg_restore -U cdi -d cdi --exit-on-error", dump)
@@ -185,7 +187,7 @@ def _has_results(deployed: Deployment, job: str) -> None:
 
 
 def _nothing_is_left() -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 120
     while left := items("jobs", "cdi-stages") + items("pods", "cdi-stages"):
         assert time.monotonic() < until, [item["metadata"]["name"] for item in left]
         time.sleep(0.5)

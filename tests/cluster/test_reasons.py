@@ -75,17 +75,23 @@ class TestNodes:
         job.says("waiting: unschedulable: no node fits a pod with", *words)
         job.is_dismissed()
 
-    def test_none_with_the_labels_fails_after_the_configured_time(self, start: Start) -> None:
-        job = start(settings={"node_selector": {"cdi.nrw/none": "x"}, "unschedulable_wait_s": 4.0})
+    def test_none_with_the_labels_is_waited_for_as_long_as_configured(self, start: Start) -> None:
+        nowhere = {"node_selector": {"cdi.nrw/none": "x"}}
+        job = start(settings=nowhere)
         job.says("waiting: unschedulable", "node label cdi.nrw/none=x", "node affinity/selector")
+        job.is_dismissed()
+        job = start(settings={**nowhere, "unschedulable_wait_s": 4.0})
         job.cannot_start("unschedulable", "cdi.nrw/none=x", "the limit is 4 s")
 
 
 class TestImages:
     def test_one_that_cannot_be_pulled_is_waited_for_as_configured(self, start: Start) -> None:
         image = f"{REGISTRY or 'registry.invalid'}/cdi/none:1"
-        job = start(settings={"images": {"cdi/test:1": image}, "pull_wait_s": 4.0})
+        missing = {"images": {"cdi/test:1": image}}
+        job = start(settings=missing)
         job.says(f"waiting: image-pull: image {image} cannot be pulled")
+        job.is_dismissed()
+        job = start(settings={**missing, "pull_wait_s": 4.0})
         job.cannot_start("image-pull", f"image {image} cannot be pulled", "the limit is 4 s")
 
     def test_a_name_that_is_none_is_named(self, start: Start) -> None:

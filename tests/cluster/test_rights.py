@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from k8s_manager.backends.rights import RIGHTS, Right
-from tests.cluster.conftest import Cluster
+from tests.cluster.conftest import Cluster, wait_until
 from tests.cluster.deployment import kubectl
 from tests.cluster.limited_user import LimitedUser
 from tests.cluster.test_reasons import set_quota
@@ -97,6 +97,7 @@ def test_the_listed_rights_suffice_for_a_chain(
     installation = space.installation()
     try:
         assert installation.run("chain", {"count": 2}).outcome == "successful"
+        wait_until(lambda: not space.left(installation), "nothing left")
     finally:
         installation.store.close()
 

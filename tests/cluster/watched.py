@@ -21,7 +21,7 @@ def process_file(
     name: str = "python",
     cores: float = 0.1,
     ram_mb: int = 64,
-    time_limit_s: int = 30,
+    time_limit_s: int = 250,
     network: bool = False,
 ) -> str:
     """Write a process that runs the Python code it is given; return the name to submit it by."""
@@ -46,7 +46,7 @@ class Watched:
         self.controller = installation.controller()
         self._closed = False
 
-    def says(self, *words: str, seconds: float = 90) -> str:
+    def says(self, *words: str, seconds: float = 120) -> str:
         """Wait until the message of the unfinished job holds all of `words`; return it."""
         deadline = time.monotonic() + seconds
         while True:
@@ -58,7 +58,7 @@ class Watched:
             assert time.monotonic() < deadline, f"expected {words}, last: {job.message!r}"
             time.sleep(0.05)
 
-    def ends(self, seconds: float = 120) -> Job:
+    def ends(self, seconds: float = 200) -> Job:
         """Wait for the job's end, and until nothing is left of it in the cluster."""
         deadline = time.monotonic() + seconds
         while (job := self.installation.store.job(self.job.id)).outcome is None:

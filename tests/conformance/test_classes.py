@@ -179,9 +179,9 @@ def test_req_job_list_duration_definition(echo: Server) -> None:
 
 
 def test_req_job_list_duration_response(echo: Server) -> None:
-    quick, slow = finished(echo), finished(echo, {"pause": 2})
-    longer = {entry["jobID"] for entry in listed(echo, "minDuration=2&limit=1000")}
-    shorter = {entry["jobID"] for entry in listed(echo, "maxDuration=1&limit=1000")}
+    quick, slow = finished(echo), finished(echo, {"pause": 8})
+    longer = {entry["jobID"] for entry in listed(echo, "minDuration=8&limit=1000")}
+    shorter = {entry["jobID"] for entry in listed(echo, "maxDuration=7&limit=1000")}
     assert slow in longer - shorter
     assert quick not in longer
     assert echo.get("/jobs?minDuration=-1").status_code == 400

@@ -25,7 +25,7 @@ def test_req_core_job(echo: Server) -> None:
 
 
 def test_req_core_job_success(echo: Server) -> None:
-    answer = execute(echo, {"pause": 2}, "respond-async")
+    answer = execute(echo, {"pause": 5}, "respond-async")
     job = answer.json()["jobID"]
     running = echo.get(f"/jobs/{job}")
     check("statusInfo", running.json())

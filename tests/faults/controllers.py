@@ -63,7 +63,7 @@ def controller(installation: Installation, faults: str = "") -> Iterator[BasePro
         if process.is_alive() and process.pid is not None:
             process.terminate()
             os.kill(process.pid, signal.SIGCONT)
-        process.join(20)
+        process.join(60)
         if process.is_alive():
             process.kill()
             process.join()
@@ -87,7 +87,7 @@ def command(
     finally:
         process.terminate()
         process.send_signal(signal.SIGCONT)
-        process.wait(30)
+        process.wait(60)
 
 
 def carry_out(config: Path, faults: str) -> None:
@@ -104,7 +104,7 @@ def carry_out(config: Path, faults: str) -> None:
     cli.controller(config)
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
+def until(condition: Callable[[], bool], seconds: float = 120) -> None:
     """Wait until a condition holds; the machine may be busy with other things."""
     deadline = time.monotonic() + seconds
     while not condition():

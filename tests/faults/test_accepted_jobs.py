@@ -27,6 +27,8 @@ from tests.serving import serving
 
 _context = multiprocessing.get_context("forkserver")
 ROOT = Path(__file__).parents[2]
+MOST = 50
+"""Jobs that are recorded, however late the recording is killed."""
 
 
 def submit_until_killed(url: str, faults: str, answer: Connection) -> None:
@@ -34,8 +36,9 @@ def submit_until_killed(url: str, faults: str, answer: Connection) -> None:
     fault_points.order(faults)
     process, store = process_of("chain"), Store(url)
     new = NewJob(process.id, process.version, process.to_json(), {"values": {"count": 0}})
-    while True:
+    for _ in range(MOST):
         answer.send(store.create_job(new).id)
+    signal.pause()
 
 
 @pytest.mark.fault(
@@ -54,7 +57,7 @@ def test_killed_while_recording(watched: Installation, faults: str) -> None:
     if not faults:
         time.sleep(random.Random(7).uniform(0, 0.05))
         process.kill()
-    process.join(60)
+    process.join(120)
     assert process.exitcode == -signal.SIGKILL
     try:
         while True:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.controllers import command, controller, stopped, until, until_settled
 from tests.faults.evidence import NOTHING_LOST, assert_nothing_lost
-from tests.k8s_manager.installation import Installation
+from tests.k8s_manager.installation import Installation, waiting_for
 from tests.lacking import lacking
 
 LONG_S = 3.0
@@ -51,12 +51,15 @@ def clock(tmp_path: Path) -> Clock:
     "wall clock set by a day, forward or back, while a chain runs", f"goes on; {NOTHING_LOST}"
 )
 @JUMPS
-def test_a_jump_while_steps_run(watched: Installation, clock: Clock, jump: str) -> None:
-    code = "import time; time.sleep(0.5)"
+def test_a_jump_while_steps_run(
+    watched: Installation, clock: Clock, jump: str, tmp_path: Path
+) -> None:
+    code = waiting_for(tmp_path / "go")
     job = watched.submit("published", {"count": 3, "name": "a", "code": code})
     with command(watched, clock.env), command(watched, clock.env):
         until(lambda: watched.store.job(job.id).message.startswith("work"))
         clock.set(jump)
+        (tmp_path / "go").touch()
         until_settled(watched, [job])
     assert_nothing_lost(watched, {job.id: 5})
 

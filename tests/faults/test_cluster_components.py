@@ -44,14 +44,14 @@ def installation(cluster: Cluster) -> Iterator[Installation]:
 def chain_in_the_middle(installation: Installation) -> Job:
     """Submit a chain and return it when all its parts run; they wait for `go_file`."""
     job = installation.submit("small-chain", {"count": PARTS, "code": WAIT})
-    wait_until(lambda: parts_begun(installation, job) == PARTS, "all parts run", 120)
+    wait_until(lambda: parts_begun(installation, job) == PARTS, "all parts run")
     return job
 
 
 def parts_end(installation: Installation, job: Job) -> None:
     """Let the parts of a chain end and be committed, behind the step before them."""
     go_file(installation, job).touch()
-    wait_until(lambda: commits(installation, job) == 1 + PARTS, "the parts are committed", 30)
+    wait_until(lambda: commits(installation, job) >= 1 + PARTS, "the parts are committed")
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,8 @@ def test_an_etcd_that_forgets(cluster: Cluster, installation: Installation, tmp_
             with stopped(component):  # what it remembers is newer than what it is told now
                 pass
         again = 2 * PARTS
-        wait_until(lambda: parts_begun(installation, new) == again, "the vanished runs again", 120)
-        wait_until(lambda: not jobs_of(cluster, old, "work"), "the stray is removed", 60)
+        wait_until(lambda: parts_begun(installation, new) >= again, "the vanished runs again")
+        wait_until(lambda: not jobs_of(cluster, old, "work"), "the stray is removed")
         go_file(installation, new).touch()
         jobs = {old.id: PARTS, new.id: PARTS}
         finish(installation, jobs)

@@ -49,7 +49,7 @@ def finish(installation: Installation, jobs: list[Job]) -> None:
 def test_killed_at(watched: Installation, point: str) -> None:
     job = submit(watched)
     with controller(watched, f"kill:{point}:1") as first:
-        first.join(60)
+        first.join(120)
         assert first.exitcode == -signal.SIGKILL
     with controller(watched, f"kill:{point}:1") as second:
         until(lambda: not second.is_alive() or watched.store.job(job.id).finished_at_all)
@@ -88,13 +88,13 @@ def test_killed_at_random_points(watched: Installation, seed: int) -> None:
 
 @pytest.mark.fault("controller killed while it dismisses a job", "dismissed once; no process left")
 def test_killed_while_dismissing(watched: Installation) -> None:
-    code = "import time; time.sleep(30)"
+    code = "import time; time.sleep(200)"
     job = watched.submit("published", {"count": 2, "name": "a", "code": code})
     work = watched.workspace.step(job.id, "work")
     with controller(watched, "kill:cleared:1") as process:
         until(lambda: len(processes_below(work)) == 4)  # two runners, two programs
         watched.store.request_dismiss(job.id)
-        process.join(60)
+        process.join(120)
         assert process.exitcode == -signal.SIGKILL
     finish(watched, [job])
     assert_nothing_lost(watched, {job.id: 1}, outcome="dismissed")
@@ -103,11 +103,11 @@ def test_killed_while_dismissing(watched: Installation) -> None:
 @pytest.mark.fault("controller killed while it lets a job fail", "failed once; no process left")
 @pytest.mark.parametrize("point", ["end-seen", "decided", "finishing", "finished"])
 def test_killed_while_failing(watched: Installation, point: str) -> None:
-    code = "import time; part == 'p0' and exit(65); time.sleep(30)"
+    code = "import time; part == 'p0' and exit(65); time.sleep(200)"
     job = watched.submit("published", {"count": 2, "name": "a", "code": code})
     passage = 2 if point in ("end-seen", "decided") else 1
     with controller(watched, f"kill:{point}:{passage}") as process:
-        process.join(60)
+        process.join(120)
         assert process.exitcode == -signal.SIGKILL
     finish(watched, [job])
     assert_nothing_lost(watched, {job.id: 1}, outcome="failed")

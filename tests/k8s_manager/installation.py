@@ -100,6 +100,11 @@ def process_of(name: str) -> Process:
     return load_process(path if path.exists() else PROCESSES / f"{name}.cwl")
 
 
+def waiting_for(marker: Path) -> str:
+    """Return code for a program that goes on when the marker is there."""
+    return f"import os, time\nwhile not os.path.exists({str(marker)!r}): time.sleep(0.02)"
+
+
 def processes_below(folder: Path) -> list[int]:
     """Return the processes that belong to attempts below a folder."""
     mark = f"{folder}/".encode()
@@ -117,7 +122,7 @@ def processes_below(folder: Path) -> list[int]:
     return found
 
 
-def eventually(condition: Any, seconds: float = 5.0) -> bool:
+def eventually(condition: Any, seconds: float = 60) -> bool:
     """Wait until a condition holds."""
     until = time.monotonic() + seconds
     while not condition():

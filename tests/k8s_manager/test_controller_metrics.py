@@ -22,7 +22,7 @@ from k8s_manager import controller_metrics
 from k8s_manager.backends.base import RUNNING, Attempt, Observation, RoundState
 from k8s_manager.errors import ConfigError
 from k8s_manager.settings import Settings
-from tests.k8s_manager.installation import Installation, eventually
+from tests.k8s_manager.installation import Installation, eventually, waiting_for
 
 CONFIG = {"server": {"manager": {}}, "resources": {}}
 
@@ -61,7 +61,7 @@ def controller(installation: Installation, port: int) -> Iterator[subprocess.Pop
     finally:
         process.send_signal(signal.SIGCONT)
         process.terminate()
-        process.wait(timeout=30)
+        process.wait(timeout=60)
 
 
 def answers(url: str) -> bool:
@@ -71,21 +71,22 @@ def answers(url: str) -> bool:
         return False
 
 
-def test_a_controller_tells_what_it_does(installation: Installation) -> None:
+def test_a_controller_tells_what_it_does(installation: Installation, tmp_path: Path) -> None:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     with controller(installation, port):
-        assert eventually(lambda: answers(url), 60)
-        assert eventually(lambda: numbers(url)["cdi_lease_held"] == 1, 30)
-        code = "import time; time.sleep(1.5); open('result.txt', 'w')"
+        assert eventually(lambda: answers(url))
+        assert eventually(lambda: numbers(url)["cdi_lease_held"] == 1)
+        code = waiting_for(tmp_path / "go") + "\nopen('result.txt', 'w')"
         job = installation.submit("python", {"code": code})
-        assert eventually(lambda: numbers(url)["cdi_active_attempts"] == 1, 30)
+        assert eventually(lambda: numbers(url)["cdi_active_attempts"] == 1)
         assert numbers(url)["cdi_active_rounds"] == 1
-        assert eventually(lambda: installation.store.job(job.id).outcome == "successful", 30)
-        assert eventually(lambda: numbers(url)["cdi_active_rounds"] == 0, 30)
+        (tmp_path / "go").touch()
+        assert eventually(lambda: installation.store.job(job.id).outcome == "successful")
+        assert eventually(lambda: numbers(url)["cdi_active_rounds"] == 0)
         looks = numbers(url)["cdi_reconcile_seconds_count"]
         assert looks > 3
-        assert eventually(lambda: numbers(url)["cdi_reconcile_seconds_count"] > looks, 30)
+        assert eventually(lambda: numbers(url)["cdi_reconcile_seconds_count"] > looks)
         assert numbers(url)["cdi_reconcile_lag_seconds"] < 30
         assert numbers(url)["process_resident_memory_bytes"] > 1_000_000
         answer = httpx.get(f"{url}/healthz")
@@ -124,7 +125,7 @@ def test_a_loop_that_stands_still_is_not_healthy_and_one_that_turns_again_is(
     url = f"http://127.0.0.1:{port}/healthz"
     controller_metrics.turned(lease_held=False)
     assert httpx.get(url).status_code == 200
-    assert eventually(lambda: httpx.get(url).status_code == 503, 30)
+    assert eventually(lambda: httpx.get(url).status_code == 503)
     answer = httpx.get(url)
     assert answer.headers["Content-Type"] == "application/problem+json"
     assert "last turned" in json.loads(answer.text)["detail"]

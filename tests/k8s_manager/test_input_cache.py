@@ -13,7 +13,7 @@ import pytest
 from k8s_manager.input_cache import InputCache, Needed, needed
 from k8s_manager.records import NewJob
 from processes.ingest.cache import Cache, Stored
-from tests.k8s_manager.installation import Installation
+from tests.k8s_manager.installation import Installation, eventually
 
 
 def free() -> Needed:
@@ -156,12 +156,13 @@ def test_stages_and_pruning_at_once_lose_nothing(
     for thread in threads:
         thread.start()
     time.sleep(1.5)
+    pruned = eventually(lambda: len(deleted) > 1)
     stop.set()
     for thread in threads:
         thread.join()
     assert lost == []
     assert [name for name in names if not stage.copy(tmp_path / "in" / f"{name}.tif", fine)] == []
-    assert len(deleted) > 1
+    assert pruned
 
 
 @pytest.mark.every_store

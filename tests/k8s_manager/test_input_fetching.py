@@ -105,7 +105,7 @@ def test_the_time_limit_counts_redirects_too(other: Loopback, tmp_path: Path) ->
     before = time.monotonic()
     with pytest.raises(InputUnavailable, match="takes too long"):
         fetch(other.url + to("/slow"), tmp_path / "a", replace(OPEN, input_limit_s=0.5))
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 60
 
 
 @pytest.mark.parametrize(

@@ -101,16 +101,16 @@ def test_the_logs_of_a_removed_job_are_gone(installation: Installation, chain: J
 
 
 def test_a_program_that_runs_is_heard(installation: Installation) -> None:
-    code = "print('first', flush=True); import time; time.sleep(60)"
+    code = "print('first', flush=True); import time; time.sleep(200)"
     job = installation.submit("python", {"code": code})
     controller, stop = installation.controller(), threading.Event()
     thread = threading.Thread(target=controller.run, args=(stop,))
     thread.start()
     try:
-        assert eventually(lambda: "first" in text(installation, job), 20)
+        assert eventually(lambda: "first" in text(installation, job))
         assert installation.store.job(job.id).outcome is None
         installation.store.request_dismiss(job.id)
-        assert eventually(lambda: installation.store.job(job.id).outcome == "dismissed", 20)
+        assert eventually(lambda: installation.store.job(job.id).outcome == "dismissed")
         assert "first" in text(installation, job)
     finally:
         stop.set()

@@ -18,7 +18,7 @@ from k8s_manager.backends.local import LocalBackend
 from tests.k8s_manager.installation import Installation, eventually, processes_below
 
 JOB = "0" * 32
-SLEEP = "import time; time.sleep(30)"
+SLEEP = "import time; time.sleep(200)"
 
 
 class Bench:
@@ -44,7 +44,7 @@ class Bench:
         ]  # fmt: skip
         task: dict[str, Any] = {
             "version": 1, "job": JOB, "step": "step", "round": number, "epoch": 1,
-            "scattered": True, "time_limit_s": 20, "ram_mb": 0, "log_limit_bytes": 1000,
+            "scattered": True, "time_limit_s": 250, "ram_mb": 0, "log_limit_bytes": 1000,
             "indexes": entries,
         }  # fmt: skip
         round_.task.write_text(json.dumps(task))
@@ -63,7 +63,7 @@ def attempts(backend: LocalBackend, round_: Round) -> list[Attempt]:
     return list(backend.observe().rounds[round_.name].attempts)
 
 
-def until(backend: LocalBackend, condition: Callable[[], bool], seconds: float = 10) -> None:
+def until(backend: LocalBackend, condition: Callable[[], bool], seconds: float = 60) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline
@@ -149,7 +149,7 @@ def test_a_killed_runner_is_noticed_at_once_and_leaves_nothing(bench: Bench) -> 
     os.kill(int((attempt.folder / LOCK).read_text()), 9)
     begun = time.monotonic()
     until(backend, lambda: attempts(backend, round_)[0].state == base.GONE)
-    assert time.monotonic() - begun < 2
+    assert time.monotonic() - begun < 30  # the program would run on for minutes
     assert processes_below(bench.folder) == []
 
 
@@ -199,8 +199,8 @@ def test_waiting_ends_when_woken(bench: Bench) -> None:
     backend = bench.backend()
     backend.wake()
     begun = time.monotonic()
-    backend.wait(5)
-    assert time.monotonic() - begun < 1
+    backend.wait(100)
+    assert time.monotonic() - begun < 60
 
 
 def test_steps_see_nothing_secret_of_the_environment(

@@ -184,7 +184,7 @@ def test_an_exchange_ends_with_its_time_however_it_is_drawn_out(other: Loopback,
     before = time.monotonic()
     with pytest.raises(NoAnswer, match="takes too long"):
         asked(OPEN, f"{other.url}/{path}", limit_s=0.3)
-    assert time.monotonic() - before < 10
+    assert time.monotonic() - before < 60
 
 
 def test_an_answer_that_breaks_off_is_none(other: Loopback) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from sqlalchemy import text
@@ -51,9 +52,9 @@ def test_a_commit_is_waited_for_whatever_the_servers_default_is(store: Store) ->
     assert setting(store, "synchronous_commit") == "remote_apply"
 
 
-def test_what_is_read_together_is_one_state(store: Store, impatient: Database) -> None:
+def test_what_is_read_together_is_one_state(store: Store, database_url: str) -> None:
     store.create_job(NEW)
-    with impatient.read() as connection:
+    with closing(Database(database_url)) as other, other.read() as connection:
         count = text("SELECT count(*) FROM jobs")
         assert connection.execute(count).scalar_one() == 1
         store.create_job(NEW)

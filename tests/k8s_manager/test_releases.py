@@ -47,7 +47,7 @@ def test_two_releases_at_once_are_both_in_the_result(installation: Installation)
     thread = threading.Thread(target=controller.run, args=(stop,))
     thread.start()
     store = installation.store
-    assert eventually(lambda: all(store.job(job.id).finished_at_all for job in jobs), 20)
+    assert eventually(lambda: all(store.job(job.id).finished_at_all for job in jobs))
     stop.set()
     thread.join()
     controller.dispose()

@@ -23,7 +23,7 @@ from k8s_manager.old_releases import remove_old_releases
 from k8s_manager.records import Job
 from k8s_manager.retention import Retention
 from k8s_manager.rounds import Means
-from tests.k8s_manager.installation import Installation, eventually
+from tests.k8s_manager.installation import Installation, eventually, waiting_for
 
 WRITE = "print('said'); open('result.txt', 'w').write('done')"
 FAIL = "print('said'); raise SystemExit(65)"
@@ -178,15 +178,21 @@ def test_many_jobs_are_done_in_slices(
     assert all(installation.store.job(job.id).files_expired for job in jobs)
 
 
-def test_the_controller_does_it_beside_its_work(installation: Installation) -> None:
+def test_the_controller_does_it_beside_its_work(installation: Installation, tmp_path: Path) -> None:
     old = ran(installation, days=31)
     settings = replace(installation.settings, tidy_s=0.05)
     own = Installation(settings, installation.store)
-    job = own.submit("python", {"code": f"import time; time.sleep(0.5); {WRITE}"})
+    job = own.submit("python", {"code": f"{waiting_for(tmp_path / 'go')}\n{WRITE}"})
     controller = own.controller()
+
+    def done_while_it_runs() -> bool:
+        controller.step()
+        return own.store.job(old.id).files_expired is not None
+
+    assert eventually(done_while_it_runs)
+    (tmp_path / "go").touch()
     assert controller.run_until(job.id).outcome == "successful"
     controller.dispose()
-    assert own.store.job(old.id).files_expired is not None
     assert own.store.job(job.id).files_expired is None
 
 
@@ -267,9 +273,9 @@ def test_the_current_release_and_what_kept_ones_name_stay(installation: Installa
 
 def test_a_release_that_a_publishing_step_starts_from_stays(installation: Installation) -> None:
     released(installation, "a")
-    job = installation.submit("release", {"name": "x", "pause": 30})
+    job = installation.submit("release", {"name": "x", "pause": 200})
     controller = installation.controller()
-    assert eventually(lambda: _stepped(controller, installation, job), 20)
+    assert eventually(lambda: _stepped(controller, installation, job))
     controller.dispose()
     with installation.store.database.write() as connection:
         connection.execute(update(schema.rounds).where(schema.rounds.c.open).values(base=1))

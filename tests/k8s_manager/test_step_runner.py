@@ -27,7 +27,7 @@ def start(workspace: Path, code: str, entry: Any = None, **task: Any) -> subproc
     step.mkdir(parents=True)
     document = {
         "version": 1, "job": JOB, "step": "step", "round": 1, "epoch": 1, "scattered": False,
-        "time_limit_s": 10, "ram_mb": 0, "log_limit_bytes": 100_000, **task,
+        "time_limit_s": 250, "ram_mb": 0, "log_limit_bytes": 100_000, **task,
         "indexes": [{
             "index": 0, "argv": ["python3", "-c", code], "env": {}, "inputs": [],
             "outputs": {"out": FILE}, **(entry or {}),
@@ -94,20 +94,20 @@ def test_without_json_the_last_line_is_the_detail(tmp_path: Path) -> None:
 
 def test_time_limit(tmp_path: Path) -> None:
     begun = time.monotonic()
-    document = run(tmp_path, "import time; time.sleep(30)", time_limit_s=0.3)
-    assert time.monotonic() - begun < 10
+    document = run(tmp_path, "import time; time.sleep(200)", time_limit_s=0.3)
+    assert time.monotonic() - begun < 100
     assert document["reason"] == "time-limit"
     assert document["error"]["detail"] == "stopped after 0.3 s"
 
 
 def test_time_limit_of_a_program_that_ignores_the_request(tmp_path: Path) -> None:
     stubborn = ["sh", "-c", "trap '' TERM; while true; do sleep 1; done"]
-    document = run(tmp_path, "", {"argv": stubborn}, time_limit_s=0.5)
+    document = run(tmp_path, "", {"argv": stubborn}, time_limit_s=3)
     assert (document["reason"], document["signal"]) == ("time-limit", signal.SIGKILL)
 
 
 def test_memory_limit_counts_children(tmp_path: Path) -> None:
-    hog = "x = bytearray(60_000_000); import time; time.sleep(20)"
+    hog = "x = bytearray(60_000_000); import time; time.sleep(200)"
     code = (
         "import subprocess, sys\n"
         f"p = [subprocess.Popen([sys.executable, '-c', {hog!r}]) for _ in range(2)]\n"
@@ -325,10 +325,10 @@ def test_only_a_step_with_network_gets_the_cache(tmp_path: Path) -> None:
 
 
 def test_a_request_to_stop_ends_the_program_and_is_written_down(tmp_path: Path) -> None:
-    runner = start(tmp_path, "import time; time.sleep(30)")
+    runner = start(tmp_path, "import time; time.sleep(200)")
     assert eventually(lambda: len(processes_below(tmp_path)) == 1)
     runner.terminate()
-    assert runner.wait(5) == 128 + signal.SIGTERM
+    assert runner.wait(60) == 128 + signal.SIGTERM
     document = json.loads((folder(tmp_path) / "attempt.json").read_text())
     assert (document["reason"], document["exit_code"]) == ("cancelled", None)
     assert processes_below(tmp_path) == []
@@ -337,16 +337,16 @@ def test_a_request_to_stop_ends_the_program_and_is_written_down(tmp_path: Path) 
 def test_what_the_program_leaves_running_is_ended(tmp_path: Path) -> None:
     code = (
         "import subprocess, sys; subprocess.Popen([sys.executable, '-c', "
-        f"'import os, time; os.setsid(); time.sleep(60)']); {WRITE}"
+        f"'import os, time; os.setsid(); time.sleep(200)']); {WRITE}"
     )
     begun = time.monotonic()
     assert run(tmp_path, code)["error"] is None
-    assert time.monotonic() - begun < 10
+    assert time.monotonic() - begun < 100
     assert processes_below(tmp_path) == []
 
 
 def test_the_program_dies_with_a_killed_runner(tmp_path: Path) -> None:
-    runner = start(tmp_path, "import time; time.sleep(60)")
+    runner = start(tmp_path, "import time; time.sleep(200)")
     assert eventually(lambda: len(processes_below(tmp_path)) == 1)
     runner.kill()
     runner.wait()

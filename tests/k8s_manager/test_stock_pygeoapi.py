@@ -114,7 +114,7 @@ def server(home: Path, openapi: Path) -> Iterator[str]:
     )
     address = yaml.safe_load(config.read_text())["server"]["url"]
     try:
-        wait_until(lambda: answers(address), 60)
+        wait_until(lambda: answers(address), 120)
         yield address
     finally:
         process.terminate()
@@ -179,7 +179,7 @@ def test_a_job_runs_asynchronously(server: str) -> None:
         status = httpx.get(f"{job}?f=json").json()
         return status if status["status"] not in ("accepted", "running") else None
 
-    status = wait_until(ended, 30)
+    status = wait_until(ended, 120)
     assert (status["status"], status["progress"]) == ("successful", 100), status["message"]
     assert httpx.get(f"{job}/results?f=json").json() == {
         "greeting": {"value": "Hello, Ada!\n", "mediaType": "text/plain"}

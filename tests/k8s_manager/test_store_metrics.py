@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,6 +14,7 @@ from k8s_manager import queue, schema
 from k8s_manager.records import NewJob
 from k8s_manager.store import Store
 from k8s_manager.store_metrics import registry_of
+from tests.cluster.watched import process_file
 from tests.k8s_manager.installation import Installation
 
 OWNER = "somebody-who-must-not-be-named"
@@ -33,10 +35,13 @@ def afresh(store: Store) -> dict[tuple[str, ...], float]:
     return numbers(registry_of(store.database))
 
 
-def test_jobs_attempts_and_durations_are_those_of_the_records(installation: Installation) -> None:
+def test_jobs_attempts_and_durations_are_those_of_the_records(
+    installation: Installation, tmp_path: Path
+) -> None:
     installation.run("chain", {"count": 3})
     installation.run("python", {"code": "import sys; sys.exit(75)"})
-    installation.run("python", {"code": "import time; time.sleep(30)"})
+    brief = process_file(tmp_path, time_limit_s=1)
+    installation.run(brief, {"code": "import time; time.sleep(200)"})
     waiting = installation.store.create_job(NewJob("p", "1", {}, {"x": OWNER}, owner=OWNER))
     found = afresh(installation.store)
     counts = {key[1]: value for key, value in found.items() if key[0] == "cdi_jobs"}

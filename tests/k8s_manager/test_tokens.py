@@ -43,7 +43,7 @@ def with_checksum(start: str) -> str:
 
 def refusal(tokens: Tokens, text: str) -> str:
     """Return why a token is refused once it is."""
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while time.monotonic() < until:
         try:
             tokens.identify(text)
@@ -111,7 +111,7 @@ def test_forged_tokens_are_nobodys(tokens: Tokens) -> None:
 
 
 def test_an_expired_token_counts_no_more(tokens: Tokens) -> None:
-    text, token = tokens.create("ada", [Role.RUNNER], days=0.3 / 86_400)
+    text, token = tokens.create("ada", [Role.RUNNER], days=3 / 86_400)
     assert tokens.identify(text).name == "ada"
     assert f"valid until {token.expires}" in refusal(tokens, text)
     assert not tokens.all()[0].valid
@@ -123,7 +123,7 @@ def test_a_revocation_elsewhere_counts_within_seconds(tokens: Tokens, database: 
     Tokens(database).revoke(token.id)
     revoked = time.monotonic()
     assert "revoked" in refusal(tokens, text)
-    assert time.monotonic() - revoked < BELIEVED_S + 5
+    assert time.monotonic() - revoked < BELIEVED_S + 30
 
 
 def test_revoking_twice_keeps_the_first_moment(tokens: Tokens) -> None:

@@ -69,7 +69,7 @@ def test_the_conformance_class_is_claimed(server: Server) -> None:
 
 
 def test_req_callback_job_callback(server: Server, subscriber: Loopback) -> None:
-    job = accepted(server, {"name": "Ada", "pause": 1}, uris(subscriber))
+    job = accepted(server, {"name": "Ada", "pause": 4}, uris(subscriber))
     entry = told(server, job, "success")
     assert (entry["tries"], entry["status"]) == (1, 200)
     assert entry["delivered"].endswith("Z")
@@ -103,7 +103,7 @@ def test_failure_is_told_with_its_reason(server: Server, subscriber: Loopback) -
 
 
 def test_dismissal_is_told_where_failure_is(server: Server, subscriber: Loopback) -> None:
-    job = accepted(server, {"name": "Ada", "pause": 30}, uris(subscriber))
+    job = accepted(server, {"name": "Ada", "pause": 59}, uris(subscriber))
     assert server.delete(f"/jobs/{job}").status_code == 200
     told(server, job, "failed")
     document = json.loads(subscriber.on("/status/200/failed")[0].body)

@@ -190,12 +190,12 @@ def test_gdal_reads_the_features(server: Server, finished: dict[str, Any]) -> No
         ["ogrinfo", "-so", f"OAPIF:{server.url}", "example-objects"],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
         check=False,
     )
     assert "Feature Count: 8" in done.stdout, done.stdout + done.stderr
     layers = subprocess.run(
-        ["ogrinfo", f"OAPIF:{server.url}"], capture_output=True, text=True, timeout=60, check=False
+        ["ogrinfo", f"OAPIF:{server.url}"], capture_output=True, text=True, timeout=120, check=False
     )
     assert "example-objects" in layers.stdout
     assert "ndom" not in layers.stdout  # a coverage

@@ -67,7 +67,7 @@ def test_the_status_links_the_logs_of_all_steps(server: Server, chain: str) -> N
 
 
 def test_logs_of_a_running_step_are_there_and_stay_when_it_is_cancelled(server: Server) -> None:
-    code = "print('begun', flush=True); import time; time.sleep(19)"
+    code = "print('begun', flush=True); import time; time.sleep(200)"
     job = start(server, "chain", count=1, code=code)
     assert eventually(lambda: "begun" in server.get(f"/jobs/{job}/logs").text)
     assert server.get(f"/jobs/{job}").json()["status"] == "running"

@@ -40,7 +40,7 @@ def test_a_check_ends_as_soon_as_another_process_has_migrated(tmp_path: Path, st
     assert waiting.stdout is not None
     assert "waiting:" in waiting.stdout.readline()
     store.migrate()
-    out, error = waiting.communicate(timeout=60)
+    out, error = waiting.communicate(timeout=100)
     assert (waiting.returncode, error) == (0, "")
     assert "up to date" in out
 

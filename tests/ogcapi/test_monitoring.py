@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -36,6 +37,13 @@ def test_every_worker_counts_the_same_jobs_steps_and_failures(server: Server) ->
     def failed() -> float:
         return counted(server, "cdi_attempts_total", process="greet", reason="exit-65")
 
+    def unfinished() -> int:
+        return len(server.get("/jobs?status=accepted,running").json()["jobs"])
+
+    until = time.monotonic() + 120  # what earlier tests have begun counts, too
+    while unfinished():
+        assert time.monotonic() < until
+        time.sleep(0.1)
     before = failed()
     done = counted(server, "cdi_step_duration_seconds_count", process="greet")
     answer = server.post(

@@ -64,7 +64,7 @@ def test_documents_in_json_are_the_same_for_every_choice(server: Server) -> None
 
 
 def test_a_job_can_be_dismissed_by_its_page_alone(server: Server) -> None:
-    job = execute(server, {"name": "Ada", "pause": 50}).json()["jobID"]
+    job = execute(server, {"name": "Ada", "pause": 59}).json()["jobID"]
     page = server.get(f"/jobs/{job}", headers=BROWSER).text
     form = re.search(r'<form method="post" action="(/jobs/\w+/dismiss)"', page)
     assert form is not None

@@ -62,7 +62,7 @@ def failed_chain(server: Server, marker: Path) -> str:
     code += (
         "    while not list(pathlib.Path('../../../0').glob('*/attempt.json')): time.sleep(.02)\n"
     )
-    code += "    time.sleep(0.3); raise SystemExit(65)\n"
+    code += "    time.sleep(1); raise SystemExit(65)\n"
     job = execute(server, "chain", {"count": 2, "code": code}, outputs={"total": {}})
     assert server.finish(job)["status"] == "failed"
     return job
@@ -103,14 +103,14 @@ def test_the_page_of_a_failed_job_has_a_button_that_works(chains: Server, tmp_pa
     page = chains.get(new, headers=BROWSER).text
     assert f'href="/jobs/{job}"' in page
     assert "1 taken over from job" in page
-    running = execute(chains, "greet", {"name": "Ada", "pause": 30})
+    running = execute(chains, "greet", {"name": "Ada", "pause": 59})
     assert "/retry" not in chains.get(f"/jobs/{running}", headers=BROWSER).text
     chains.delete(f"/jobs/{running}")
 
 
 def test_what_cannot_be_retried_is_answered_with_the_reason(chains: Server, tmp_path: Path) -> None:
     assert retry(chains, "0" * 32).status_code == 404
-    running = execute(chains, "greet", {"name": "Ada", "pause": 30})
+    running = execute(chains, "greet", {"name": "Ada", "pause": 59})
     for _ in range(2):
         answer = retry(chains, running)
         assert (answer.status_code, answer.json()["title"]) == (409, "The job cannot be retried")
@@ -143,7 +143,7 @@ def test_results_whose_time_is_over_are_gone_and_the_record_stays(tmp_path: Path
     with serving(configuration(tmp_path), tmp_path / "var", env=env) as server:
         job = execute(server, "greet", {"name": "Ada"})
         server.finish(job)
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while {server.get(f"/jobs/{job}/{of}").status_code for of in ("results", "logs")} != {410}:
             assert time.monotonic() < until
             time.sleep(0.1)

@@ -7,7 +7,7 @@ hints: {DockerRequirement: {dockerPull: "cdi/test:1"}}
 baseCommand: [python, -c]
 requirements:
   ResourceRequirement: {coresMin: 1, ramMin: 64, ramMax: 128}
-  ToolTimeLimit: {timelimit: 8}
+  ToolTimeLimit: {timelimit: 250}
 permanentFailCodes: [65]
 temporaryFailCodes: [75]
 inputs:

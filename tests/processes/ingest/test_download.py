@@ -25,7 +25,7 @@ def source(url, **settings):
     return Source(
         *("web", "opengeodata", "ndom", None, url, re.compile("x"), "EPSG:25832", 1000, 1),
         *("l", "a", Acquisition("surface", "c")),
-        **{"backoff_s": 0.01, "timeout_s": 2, "attempts": 4, **settings},
+        **{"backoff_s": 0.01, "timeout_s": 20, "attempts": 4, **settings},
     )
 
 
@@ -118,7 +118,10 @@ def test_a_server_gets_the_time_that_it_asks_for(server, get, as_date):
     server.faults[PATH] = [("status", 429, {"Retry-After": text})]
     started = time.monotonic()
     get()
-    assert time.monotonic() - started >= (0.5 if as_date else 1)
+    if as_date:
+        assert datetime.now(UTC) >= moment.replace(microsecond=0)
+    else:
+        assert time.monotonic() - started >= 1
 
 
 def test_a_server_that_wants_an_hour_ends_the_run_at_once(server, get):
@@ -126,7 +129,7 @@ def test_a_server_that_wants_an_hour_ends_the_run_at_once(server, get):
     started = time.monotonic()
     with pytest.raises(TemporaryError):
         get()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 60
 
 
 def test_a_server_that_stays_down_is_given_up_with_its_name(server, get):
@@ -146,8 +149,8 @@ def test_a_host_where_nobody_listens_is_given_up(tmp_path):
 
 
 def test_a_server_that_falls_silent_is_not_waited_for_for_ever(server, get):
-    server.faults[PATH] = [("wait", 1.5)]
-    assert get(settings={"timeout_s": 0.2}).path.read_bytes() == BODY
+    server.faults[PATH] = [("wait", 6)]
+    assert get(settings={"timeout_s": 2}).path.read_bytes() == BODY
     assert len(server.asked(PATH)) == 2
 
 

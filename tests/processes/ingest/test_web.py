@@ -29,7 +29,7 @@ from tests.processes.ingest.scenery import (
 )
 from tests.processes.ingest.web import StacApi, site
 
-FAST = {"backoff_s": 0.01, "timeout_s": 2, "attempts": 3, "max_parallel": 4}
+FAST = {"backoff_s": 0.01, "timeout_s": 20, "attempts": 3, "max_parallel": 4}
 INDEX = read(DATA / "ndom50" / "index.json")
 NAMES = [entry["name"] for entry in INDEX["datasets"][0]["files"]]
 

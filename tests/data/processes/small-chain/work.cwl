@@ -13,7 +13,7 @@ arguments:
     position: 0
 requirements:
   ResourceRequirement: {coresMin: 0.05, ramMin: 64, ramMax: 256}
-  ToolTimeLimit: {timelimit: 120}
+  ToolTimeLimit: {timelimit: 250}
 permanentFailCodes: [65]
 temporaryFailCodes: [75]
 inputs:

@@ -16,12 +16,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
@@ -31,6 +31,11 @@ from k8s_manager.fault_points import reached
 _CLOCK = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
     "postgresql": "extract(epoch from clock_timestamp())::double precision",
+}
+# What lets a connection run a statement without BEGIN and ROLLBACK around it.
+_ALONE: dict[str, dict[str, Any]] = {
+    "sqlite": {"cdi_alone": True},
+    "postgresql": {"isolation_level": "AUTOCOMMIT"},
 }
 
 
@@ -76,6 +81,19 @@ class Database:
             if self.dialect == "postgresql":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
+
+    def first(self, query: Select[Any], parameters: Mapping[str, Any]) -> Row[Any] | None:
+        """Return the first row of a query that is read alone.
+
+        One statement sees one consistent state without a transaction, which would cost as much
+        again, and a database server two more round trips.
+
+        Raises:
+            StoreError: The database cannot be used now.
+        """
+        with self._mapped(), self._opened().connect() as connection:
+            connection = connection.execution_options(**_ALONE[self.dialect])
+            return connection.execute(query, parameters).first()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -203,5 +221,6 @@ class Database:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("cdi_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("cdi_alone"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("cdi_write") else "BEGIN")

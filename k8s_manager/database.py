@@ -32,6 +32,8 @@ _CLOCK = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
     "postgresql": "extract(epoch from clock_timestamp())::double precision",
 }
+# All that are opened are kept: one that is opened for one request only costs more than the request.
+_POOL = {"pool_size": 15, "max_overflow": 0}
 # What lets a connection run a statement without BEGIN and ROLLBACK around it.
 _ALONE: dict[str, dict[str, Any]] = {
     "sqlite": {"cdi_alone": True},
@@ -145,6 +147,7 @@ class Database:
             raise StoreError(f"folder {folder} of the job store: {error.strerror}") from error
         engine = create_engine(
             self._url,
+            **_POOL,
             pool_timeout=self._busy_timeout_s,
             connect_args={"timeout": self._busy_timeout_s},
         )
@@ -156,6 +159,7 @@ class Database:
         seconds = max(2, math.ceil(self._busy_timeout_s))
         engine = create_engine(
             self._url,
+            **_POOL,
             pool_pre_ping=True,
             pool_timeout=self._busy_timeout_s,
             connect_args={

@@ -27,13 +27,7 @@ from sqlalchemy import (
 
 from k8s_manager import callbacks, records, schema
 from k8s_manager.database import Database
-from k8s_manager.errors import (
-    NoSuchJob,
-    ResultNotReady,
-    StoreError,
-    TooManyJobs,
-    UnknownDataset,
-)
+from k8s_manager.errors import NoSuchJob, ResultNotReady, TooManyJobs, UnknownDataset
 from k8s_manager.fault_points import reached
 from k8s_manager.queue import Queue
 from k8s_manager.records import (
@@ -286,10 +280,8 @@ class Store:
         return {status: found.get(status, 0) for status in records.STATUSES}
 
     def _counter(self, name: str) -> int:
-        row = self.database.first(_COUNTER, {"counter": name})
-        if row is None:
-            raise StoreError(f"job store {self.database.place} has no counter {name!r}")
-        return int(row.value)
+        with self.database.read() as connection:
+            return int(connection.execute(_COUNTER, {"counter": name}).scalar_one())
 
     def _releases(self) -> list[Release]:
         releases, datasets = schema.releases, schema.datasets
@@ -380,7 +372,7 @@ def job_of(row: Row[Any]) -> Job:
         retry_of=row.retry_of,
         files_expired=_iso(row.files_expired),
         logs_expired=_iso(row.logs_expired),
-        has_callbacks=values.get("has_callbacks"),
+        has_callbacks=values.get("has_callbacks", True),
     )
 
 

@@ -3,8 +3,9 @@
     python benchmarks/http_api.py                      # everything, about three minutes
     python benchmarks/http_api.py --seconds 10         # a shorter crowd
 
-Both servers run on loopback with one worker of eight threads (gunicorn); requests go in turn to one
-and the other. The crowd, which executes and polls, meets ours alone with its default of two
+Both servers run on loopback with one worker of as many threads (gunicorn); requests go in turn to
+one and the other, and for the rate to a bare Flask application as well, which is the floor of both.
+The crowd, which executes and polls, meets ours alone with its default of two
 workers, while jobs run on the same machine. Nothing else should run meanwhile. The exit code is 1
 when a demand is not met.
 """
@@ -20,10 +21,12 @@ from pathlib import Path
 
 from figures import OUT, Figure, percentile, show, spread, write
 from http_clients import HTML, JSON, Crowd, crowd, finished, job_of, throughput, timed
-from http_servers import THREADS, Peer, ours, stock
+from http_servers import Peer, bare_flask, ours, stock
 from machine import machine
 
 WORKERS = 2
+ASKING = 8
+"""Clients that ask for a status without a pause, for the rates."""
 TURN = 20
 """Requests to one server before the other has its turn; also jobs of each before that."""
 MANY = 1000
@@ -37,16 +40,17 @@ def main() -> int:
     OUT.print(before)
     with tempfile.TemporaryDirectory() as name, ExitStack() as stack:
         folder = Path(name)
-        for part in ("ours", "stock", "crowd"):
+        for part in ("ours", "stock", "flask", "crowd"):
             (folder / part).mkdir()
         peers = (
             stack.enter_context(ours(folder / "ours", 1)),
             stack.enter_context(stock(folder / "stock")),
         )
-        figures = [*_answers(peers, options.requests), _rate(peers, options, TURN)]
+        floor = stack.enter_context(bare_flask(folder / "flask"))
+        figures = [*_answers(peers, options.requests), _rate(peers, floor, options, TURN)]
         for peer in peers:
             peer.more_jobs(MANY - TURN)
-        figures.append(_rate(peers, options, MANY))
+        figures.append(_rate(peers, floor, options, MANY))
         stack.close()
         with ours(folder / "crowd", WORKERS) as server:
             figures += _crowd(crowd(server, options.clients, options.seconds), options.clients)
@@ -101,9 +105,11 @@ def _figure(name: str, measured: list[list[float]], aim: float) -> Figure:
     )
 
 
-def _rate(peers: tuple[Peer, Peer], options: argparse.Namespace, recorded: int) -> Figure:
+def _rate(
+    peers: tuple[Peer, Peer], floor: Peer, options: argparse.Namespace, recorded: int
+) -> Figure:
     """Compare the status requests per second, in turn and twice, with so many jobs recorded."""
-    rates: list[list[float]] = [[], []]
+    rates: list[list[float]] = [[], [], []]
     jobs = []
     for peer in peers:
         connection = peer.connection()
@@ -112,10 +118,13 @@ def _rate(peers: tuple[Peer, Peer], options: argparse.Namespace, recorded: int) 
         jobs.append(job)
         connection.close()
     for _ in range(2):
-        for peer, job, values in zip(peers, jobs, rates, strict=True):
-            values.append(throughput(peer, job, THREADS, options.rate_seconds))
-    mine, other = (statistics.mean(values) for values in rates)
-    beside = f"{mine:.0f} per s against {other:.0f} per s with {THREADS} clients"
+        for peer, job, values in zip((*peers, floor), (*jobs, "/"), rates, strict=True):
+            values.append(throughput(peer, job, ASKING, options.rate_seconds))
+    mine, other, bare = (statistics.mean(values) for values in rates)
+    beside = (
+        f"{mine:.0f} per s against {other:.0f} per s with {ASKING} clients; "
+        f"bare Flask {bare:.0f} per s"
+    )
     name = f"status requests, {recorded} jobs recorded, times stock"
     return Figure(name, mine / other, "x", 3, at_least=True, beside=beside)
 

@@ -24,13 +24,11 @@ from sqlalchemy import insert, select
 
 from k8s_manager import schema
 from k8s_manager.store import Store
-from ogcapi.serve import free_port
+from ogcapi.serve import THREADS, free_port
 
 ROOT = Path(__file__).parent.parent
 START_S = 120.0
 FIRST_PORT = 20_000
-THREADS = 8
-"""Of the one web worker; as many as `cdi serve` gives each."""
 
 
 @dataclass(frozen=True)
@@ -99,12 +97,24 @@ def stock(folder: Path) -> Iterator[Peer]:
     generate = [program, "openapi", "generate", path, "--output-file", openapi]
     environment = {**os.environ, **variables}
     subprocess.run(generate, env=environment, check=True, stdout=subprocess.DEVNULL)
-    command = [sys.executable, "-m", "gunicorn", "--workers", "1", "--worker-class", "gthread"]
-    command += ["--threads", str(THREADS), "--keep-alive", "5", "--log-level", "warning"]
-    command += ["--bind", f"127.0.0.1:{port}", "--no-control-socket", "pygeoapi.flask_app:APP"]
-    with _running(command, variables, folder, port):
+    with _running(_gunicorn(port, "pygeoapi.flask_app:APP"), variables, folder, port):
         more_jobs = partial(_more_documents, folder / "jobs.db")
         yield Peer(f"pygeoapi {version('pygeoapi')}", port, "hello-0", "name", more_jobs)
+
+
+@contextmanager
+def bare_flask(folder: Path) -> Iterator[Peer]:
+    """Start a Flask application that answers every path with the same text: what both build on."""
+    port = free_port("127.0.0.1", FIRST_PORT)
+    variables = {"PYTHONPATH": str(Path(__file__).parent)}
+    with _running(_gunicorn(port, "hello:APP"), variables, folder, port):
+        yield Peer("bare Flask", port, "", "", lambda _: None)
+
+
+def _gunicorn(port: int, application: str) -> list[str]:
+    command = [sys.executable, "-m", "gunicorn", "--workers", "1", "--worker-class", "gthread"]
+    command += ["--threads", str(THREADS), "--keep-alive", "5", "--log-level", "warning"]
+    return [*command, "--bind", f"127.0.0.1:{port}", "--no-control-socket", application]
 
 
 @contextmanager

@@ -16,12 +16,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, Row, Select, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
@@ -31,6 +31,13 @@ from k8s_manager.fault_points import reached
 _CLOCK = {
     "sqlite": "(julianday('now') - 2440587.5) * 86400.0",
     "postgresql": "extract(epoch from clock_timestamp())::double precision",
+}
+# All that are opened are kept: one that is opened for one request only costs more than the request.
+_POOL = {"pool_size": 15, "max_overflow": 0}
+# What lets a connection run a statement without BEGIN and ROLLBACK around it.
+_ALONE: dict[str, dict[str, Any]] = {
+    "sqlite": {"cdi_alone": True},
+    "postgresql": {"isolation_level": "AUTOCOMMIT"},
 }
 
 
@@ -76,6 +83,19 @@ class Database:
             if self.dialect == "postgresql":
                 connection = connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
+
+    def first(self, query: Select[Any], parameters: Mapping[str, Any]) -> Row[Any] | None:
+        """Return the first row of a query that is read alone.
+
+        One statement sees one consistent state without a transaction, which would cost as much
+        again, and a database server two more round trips.
+
+        Raises:
+            StoreError: The database cannot be used now.
+        """
+        with self._mapped(), self._opened().connect() as connection:
+            connection = connection.execution_options(**_ALONE[self.dialect])
+            return connection.execute(query, parameters).first()
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -127,6 +147,7 @@ class Database:
             raise StoreError(f"folder {folder} of the job store: {error.strerror}") from error
         engine = create_engine(
             self._url,
+            **_POOL,
             pool_timeout=self._busy_timeout_s,
             connect_args={"timeout": self._busy_timeout_s},
         )
@@ -138,6 +159,7 @@ class Database:
         seconds = max(2, math.ceil(self._busy_timeout_s))
         engine = create_engine(
             self._url,
+            **_POOL,
             pool_pre_ping=True,
             pool_timeout=self._busy_timeout_s,
             connect_args={
@@ -203,5 +225,6 @@ class Database:
 
 
 def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get("cdi_write")
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    options = connection.get_execution_options()
+    if not options.get("cdi_alone"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if options.get("cdi_write") else "BEGIN")

@@ -8,6 +8,7 @@ is needed, so that nothing has to be written down when the queue moves.
 
 from __future__ import annotations
 
+import functools
 import threading
 import time
 from collections.abc import Iterable
@@ -100,6 +101,7 @@ class Queue:
         self._stands_until = now + KEPT * (now - before)
 
 
+@functools.cache  # building the query takes longer than reading some dozens of jobs with it
 def _in_order() -> Select[tuple[str]]:
     """Select the ids of all waiting jobs in the order of their turns."""
     waiting = _waiting().subquery()

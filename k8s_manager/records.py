@@ -71,6 +71,8 @@ class Job:
     """When its inputs and outputs were deleted because of their age, else None."""
     logs_expired: str | None = None
     """When what its programs wrote to stdout and stderr was deleted because of its age."""
+    has_callbacks: bool = True
+    """False when nobody wants to be called back; lists do not look, and say True."""
 
     @property
     def finished_at_all(self) -> bool:

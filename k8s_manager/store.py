@@ -17,6 +17,7 @@ from sqlalchemy import (
     Row,
     and_,
     bindparam,
+    exists,
     func,
     insert,
     or_,
@@ -45,8 +46,18 @@ _jobs = schema.jobs.c
 _LARGE = ("process", "request")
 _LIGHT = [column for column in schema.jobs.c if column.name not in _LARGE]
 # Built once: a status request takes less time than building its query anew would.
-_WHOLE_JOB = select(schema.jobs).where(_jobs.id == bindparam("job_id"))
-_LIGHT_JOB = select(*_LIGHT).where(_jobs.id == bindparam("job_id"))
+_HAS_CALLBACKS = exists().where(schema.callbacks.c.job_id == _jobs.id).label("has_callbacks")
+_WHOLE_JOB = select(schema.jobs, _HAS_CALLBACKS).where(_jobs.id == bindparam("job_id"))
+_LIGHT_JOB = select(*_LIGHT, _HAS_CALLBACKS).where(_jobs.id == bindparam("job_id"))
+_OWNER = select(_jobs.owner).where(_jobs.id == bindparam("job_id"))
+_OPEN = select(func.count()).where(_jobs.owner == bindparam("of"), _jobs.outcome.is_(None))
+_COUNTER = select(schema.counters.c.value).where(schema.counters.c.name == bindparam("counter"))
+_BUMP = (
+    update(schema.counters)
+    .where(schema.counters.c.name == bindparam("counter"))
+    .values(value=schema.counters.c.value + 1)
+)
+_INSERT = insert(schema.jobs)
 
 
 class Store:
@@ -86,8 +97,8 @@ class Store:
         Raises:
             NoSuchJob: There is none of that id.
         """
-        with self.database.read() as connection:
-            return _job(connection, job_id, whole)
+        row = self.database.first(_WHOLE_JOB if whole else _LIGHT_JOB, {"job_id": job_id})
+        return _found(row, job_id)
 
     def _owner(self, job_id: str) -> str:
         """Return whose job this is.
@@ -95,8 +106,7 @@ class Store:
         Raises:
             NoSuchJob: There is none of that id.
         """
-        with self.database.read() as connection:
-            row = connection.execute(select(_jobs.owner).where(_jobs.id == job_id)).first()
+        row = self.database.first(_OWNER, {"job_id": job_id})
         if row is None:
             raise no_such_job(job_id)
         return str(row.owner)
@@ -270,10 +280,8 @@ class Store:
         return {status: found.get(status, 0) for status in records.STATUSES}
 
     def _counter(self, name: str) -> int:
-        table = schema.counters
         with self.database.read() as connection:
-            query = select(table.c.value).where(table.c.name == name)
-            return int(connection.execute(query).scalar_one())
+            return int(connection.execute(_COUNTER, {"counter": name}).scalar_one())
 
     def _releases(self) -> list[Release]:
         releases, datasets = schema.releases, schema.datasets
@@ -309,31 +317,29 @@ def insert_job(connection: Connection, new: NewJob) -> Job:
     _bump(connection, "wake")  # first: of two at once the second waits here and counts the first
     if new.most_open:
         _check_open(connection, new)
-    connection.execute(
-        insert(schema.jobs).values(
-            id=job_id,
-            process_id=new.process_id,
-            process_version=new.process_version,
-            process=new.process,
-            request=new.request,
-            owner=new.owner,
-            retry_of=new.retry_of,
-            status=records.ACCEPTED,
-            created=now,
-            updated=now,
-            progress=0,
-            message="",
-            dismiss_requested=False,
-            files_removed=False,
-        )
-    )
+    values = {
+        "id": job_id,
+        "process_id": new.process_id,
+        "process_version": new.process_version,
+        "process": new.process,
+        "request": new.request,
+        "owner": new.owner,
+        "retry_of": new.retry_of,
+        "status": records.ACCEPTED,
+        "created": now,
+        "updated": now,
+        "progress": 0,
+        "message": "",
+        "dismiss_requested": False,
+        "files_removed": False,
+    }
+    connection.execute(_INSERT, values)
     callbacks.subscribe(connection, job_id, new.request.get("subscriber"))
     return _job(connection, job_id)
 
 
 def _check_open(connection: Connection, new: NewJob) -> None:
-    query = select(func.count()).where(_jobs.owner == new.owner, _jobs.outcome.is_(None))
-    found = connection.execute(query).scalar_one()
+    found = connection.execute(_OPEN, {"of": new.owner}).scalar_one()
     if found >= new.most_open:
         raise TooManyJobs(
             f"{new.owner} has {found} unfinished jobs, and may have {new.most_open}; "
@@ -366,6 +372,7 @@ def job_of(row: Row[Any]) -> Job:
         retry_of=row.retry_of,
         files_expired=_iso(row.files_expired),
         logs_expired=_iso(row.logs_expired),
+        has_callbacks=values.get("has_callbacks", True),
     )
 
 
@@ -382,17 +389,18 @@ def open_store(url: str, workspace: Path) -> Store:
     return store
 
 
-def _job(connection: Connection, job_id: str, whole: bool = True) -> Job:
-    query = _WHOLE_JOB if whole else _LIGHT_JOB
-    row = connection.execute(query, {"job_id": job_id}).first()
+def _job(connection: Connection, job_id: str) -> Job:
+    return _found(connection.execute(_WHOLE_JOB, {"job_id": job_id}).first(), job_id)
+
+
+def _found(row: Row[Any] | None, job_id: str) -> Job:
     if row is None:
         raise no_such_job(job_id)
     return job_of(row)
 
 
 def _bump(connection: Connection, name: str) -> None:
-    table = schema.counters
-    connection.execute(update(table).where(table.c.name == name).values(value=table.c.value + 1))
+    connection.execute(_BUMP, {"counter": name})
 
 
 def _condition(wanted: JobFilter) -> ColumnElement[bool]:

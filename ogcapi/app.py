@@ -42,6 +42,7 @@ EXPOSED = (
 ALLOWED = (
     "Authorization, Content-Type, Prefer, Accept, Accept-Language, If-None-Match, If-Range, Range"
 )
+CONDITIONS = {"HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE"}
 COMPRESSIBLE = ("application/json", "text/", "application/geo+json", "application/problem+json")
 VIEWS = (
     *(site_views, process_views, job_views, log_views, attempt_views, collection_views),
@@ -114,15 +115,16 @@ def _finish(response: Response) -> Response:
     response.headers["Access-Control-Allow-Origin"] = "*"
     response.headers["Access-Control-Expose-Headers"] = EXPOSED
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    for name in ("Accept", "Accept-Language", "Accept-Encoding"):
-        response.vary.add(name)
+    varies = ["Accept", "Accept-Language", "Accept-Encoding"]
     if negotiation.kept_language_counts():
-        response.vary.add("Cookie")
+        varies.append("Cookie")
+    response.vary.update(varies)
     if response.is_streamed or response.direct_passthrough:
         return response
     if request.method in ("GET", "HEAD") and response.status_code == 200:
         response.add_etag(weak=True)  # the same whether compressed or not
-        response.make_conditional(request)
+        if not CONDITIONS.isdisjoint(request.environ):
+            response.make_conditional(request)
     _compress(response)
     return response
 
@@ -132,8 +134,7 @@ def _keep_private(response: Response) -> None:
     settings: Settings = current_app.extensions["cdi"].settings
     if not settings.identity.asked:
         return
-    for name in ("Authorization", "Cookie", settings.identity.proxy_user_header):
-        response.vary.add(name)
+    response.vary.update(("Authorization", "Cookie", settings.identity.proxy_user_header))
     who = g.get("who")
     if isinstance(who, Identity) and who.known:
         response.cache_control.private = True

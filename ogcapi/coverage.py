@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ NAMES = {
     **dict.fromkeys(("json", "coveragejson", "covjson"), COVERAGE_JSON),
 }
 
+_READING = threading.BoundedSemaphore(8)
+"""Coverages that a worker makes at once, each of which may take some 100 MB; others wait."""
+
 
 def coverage_response(resource: Mapping[str, Any], limit: int) -> Response:
     """Answer the current Flask request for a coverage.
@@ -33,7 +37,8 @@ def coverage_response(resource: Mapping[str, Any], limit: int) -> Response:
         CoverageError: With the status to answer: 400, 406 or 413.
     """
     try:
-        body, headers = coverage_answer(resource, request.args, request.accept_mimetypes, limit)
+        with _READING:
+            body, headers = coverage_answer(resource, request.args, request.accept_mimetypes, limit)
     except CoverageError as error:
         if error.status == 204:
             nothing = Response(status=204)

@@ -11,6 +11,7 @@ so that it needs no memory and no secret that workers would have to share.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -93,6 +94,7 @@ def refuse_other_names() -> None:
         )
 
 
+@functools.lru_cache(256)
 def _is_loopback(name: str) -> bool:
     if name == "localhost" or name.endswith(".localhost"):
         return True

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
 from flask import g, request
 from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header
 
 from ogcapi.problems import Problem
 
@@ -35,15 +37,26 @@ def representation(
         Problem: 400 for an unknown ``f``, 406 when nothing offered is acceptable.
     """
     names = names or FORMATS
-    offered = list(offered)
+    offered = tuple(offered)
     wanted = request.args.get("f")
     if wanted is not None:
         if names.get(wanted) not in offered:
             known = ", ".join(sorted(name for name, media in names.items() if media in offered))
             raise Problem(400, "Unknown format", f"f={wanted} is not offered here; known: {known}")
         return names[wanted]
-    accept: MIMEAccept = request.accept_mimetypes
-    if not accept or str(accept) in ("", "*/*"):
+    accept = request.headers.get("Accept", "")
+    best = _best(accept, offered)
+    if best is None:
+        raise Problem(
+            406, "Not acceptable", f"Accept: {accept}. This path offers {', '.join(offered)}."
+        )
+    return best
+
+
+@functools.lru_cache(256)  # clients are of a few kinds, and each kind asks with the same words
+def _best(accept: str, offered: tuple[str, ...]) -> str | None:
+    accepted = parse_accept_header(accept, MIMEAccept)
+    if not accepted or str(accepted) in ("", "*/*"):
         return offered[0]
     # A JSON document answers a request for any of JSON's names.
     candidates = {media: media for media in offered}
@@ -51,12 +64,8 @@ def representation(
         candidates |= {"application/vnd.oai.openapi+json": JSON}
         candidates |= {GEOJSON: JSON, "application/schema+json": JSON}
         candidates |= {"application/vnd.oai.openapi+json;version=3.0": JSON, PROBLEM: JSON}
-    best = accept.best_match(list(candidates))
-    if best is None:
-        raise Problem(
-            406, "Not acceptable", f"Accept: {accept}. This path offers {', '.join(offered)}."
-        )
-    return candidates[best]
+    best = accepted.best_match(list(candidates))
+    return None if best is None else candidates[best]
 
 
 def is_browser() -> bool:

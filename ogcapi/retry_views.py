@@ -54,8 +54,8 @@ def document_of(service: Service, job: Job) -> dict[str, Any]:
             link(f"/jobs/{newer}", NEWER, negotiation.JSON, "The job that tries this one again")
             for newer in retries_of(database, job.id)
         ]
-    if callbacks := callbacks_of(database, job.id):
-        document["callbacks"] = [shown(callback) for callback in callbacks]
+    if job.has_callbacks:
+        document["callbacks"] = [shown(item) for item in callbacks_of(database, job.id)]
     if job.retry_of is not None:
         document["reused"] = [_reused(step) for step in reused_steps(database, job.id)]
     return document

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from flask import Flask
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
+THREADS = 32
+"""Of a web worker. Many wait (for the disk, for the end of a job) and take no CPU meanwhile; with
+few of them a status request stands behind executions that wait for one another."""
 LONG_S = 60.0  # a child that lived so long starts again without a growing pause
 PR_SET_PDEATHSIG, PR_SET_NAME = 1, 15
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -137,7 +140,7 @@ def _web(settings: Settings) -> None:
         "bind": f"{host}:{settings.port}",
         "workers": settings.workers,
         "worker_class": "gthread",
-        "threads": 8,
+        "threads": THREADS,
         "timeout": 120,
         "graceful_timeout": 5,
         "keepalive": 5,

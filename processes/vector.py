@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,19 @@ DRIVERS = {".gpkg": "GPKG", ".geojson": "GeoJSON", ".json": "GeoJSON", ".shp": "
 FIXED_TIME = "2000-01-01T00:00:00.000Z"
 
 
-def read_layer(path: str | Path, layer: str | None = None, *, drop_broken: bool = False) -> Any:
+def read_layer(
+    path: str | Path,
+    layer: str | None = None,
+    *,
+    where: str | None = None,
+    drop_broken: bool = False,
+) -> Any:
     """Read one layer as a GeoDataFrame.
 
     Args:
         path: GeoPackage, GeoJSON or Shapefile.
         layer: Its layer; the first one when None.
+        where: SQL condition on its columns; all rows when None.
         drop_broken: Give None for a geometry that cannot be one (a ring that is not closed).
 
     Raises:
@@ -41,7 +50,7 @@ def read_layer(path: str | Path, layer: str | None = None, *, drop_broken: bool 
         raise InputDataError("vector file cannot be read", f"{path.name} is empty (0 bytes)")
     try:
         broken = "ignore" if drop_broken else "raise"
-        return gpd.read_file(path, layer=layer, engine="pyogrio", on_invalid=broken)
+        return gpd.read_file(path, layer=layer, where=where, engine="pyogrio", on_invalid=broken)
     except (DataSourceError, DataLayerError, ShapelyError, ValueError) as error:
         raise InputDataError("vector file cannot be read", f"{path.name}: {error}") from error
 
@@ -51,18 +60,30 @@ def write_layers(path: Path, layers: Mapping[str, Any]) -> None:
 
     Rows keep the order of the frames; the feature ids are 1, 2, 3, ... Frames may be empty.
     """
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
     with complete(path) as partial:
         for name, frame in layers.items():
             kinds = set(frame.geometry.geom_type.dropna()) if len(frame) else set()
-            pyogrio.write_dataframe(
-                frame,
-                partial,
-                layer=name,
-                driver="GPKG",
-                geometry_type=frame.attrs.get("geometry_type") or _common(kinds),
-                append=partial.exists(),
-            )
+            append(partial, name, frame, frame.attrs.get("geometry_type") or _common(kinds))
+
+
+def append(path: Path, layer: str, frame: Any, geometry_type: str) -> None:
+    """Add the rows of a GeoDataFrame to a layer of a GeoPackage; both are made where needed."""
+    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
+    pyogrio.write_dataframe(
+        frame,
+        path,
+        layer=layer,
+        driver="GPKG",
+        geometry_type=geometry_type,
+        append=path.exists(),
+    )
+
+
+def add_index(path: Path, layer: str, column: str, *, unique: bool = False) -> None:
+    """Add an index on a column of a layer of a GeoPackage, named layer_column."""
+    kind = "UNIQUE INDEX" if unique else "INDEX"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute(f'CREATE {kind} "{layer}_{column}" ON "{layer}" ("{column}")')
 
 
 def _common(kinds: set[str]) -> str:

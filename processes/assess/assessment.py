@@ -26,7 +26,7 @@ OUT_TREES = Path("assessed-trees.gpkg")
 OUT_CANDIDATES = Path("assessed-candidates.gpkg")
 
 
-CACHE_MB = 128  # GDAL would take a share of the machine's memory instead
+CACHE_MB = 32  # of decoded blocks; GDAL would take a share of the machine's memory instead
 
 
 def assess(args: argparse.Namespace, progress: Progress) -> None:

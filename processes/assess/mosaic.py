@@ -23,7 +23,7 @@ from processes.grid import Bounds
 from processes.raster import open_raster
 from processes.stage import InputDataError
 
-OPEN_FILES = 32
+OPEN_FILES = 9  # a square of objects (2 km) meets at most so many tiles (1 km)
 
 
 class Mosaic:

@@ -15,7 +15,6 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
 import shapely
 from numpy.typing import NDArray
 
@@ -23,7 +22,7 @@ from processes.assess.gathered import CROWN_COLUMNS, Gathered
 from processes.assess.objects import SQUARE, Assessor
 from processes.grid import Bounds
 from processes.stage import complete
-from processes.vector import FIXED_TIME
+from processes.vector import add_index, append
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,6 @@ def write_trees(path: Path, gathered: Gathered, area: Any, assessor: Assessor) -
         All trees of the batches, also those outside `area`: a candidate at its edge needs them.
     """
     shapely.prepare(area)
-    pyogrio.set_gdal_config_options({"OGR_CURRENT_DATE": FIXED_TIME})
     parts: list[Stems] = []
     with complete(path) as partial:
         _append(partial, _empty(gathered.crs))
@@ -58,6 +56,7 @@ def write_trees(path: Path, gathered: Gathered, area: Any, assessor: Assessor) -
             inside = shapely.contains_xy(area, tops[:, 0], tops[:, 1])
             if inside.any():
                 _append(partial, frame[inside])
+        add_index(partial, "trees", "tree_id")  # who reads the trees in parts takes them by id
     return _joined(parts)
 
 
@@ -122,7 +121,4 @@ def _empty(crs: Any) -> Any:
 
 def _append(path: Path, frame: Any) -> None:
     columns = [*CROWN_COLUMNS, "object_id", "ndvi", "is_tree", "geometry"]
-    pyogrio.write_dataframe(
-        frame[columns], path, layer="trees", driver="GPKG", geometry_type="Polygon",
-        append=path.exists(),
-    )  # fmt: skip
+    append(path, "trees", frame[columns], "Polygon")

@@ -6,6 +6,7 @@ Writes ``crowns-<id>.gpkg`` (layers crowns and structures) and ``ndom-<id>.tif``
 from __future__ import annotations
 
 import argparse
+import ctypes
 import dataclasses
 import os
 from pathlib import Path
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace, progress: Progress) -> None:
     from processes.vector import write_layers
 
     cv2.setNumThreads(1)  # a step is granted one core
+    _keep_freed_memory()
     batch = Batch(args.batch_id, args.core, args.buffer, args.crs)
     names = [field.name for field in dataclasses.fields(Thresholds)]
     surface = Surface.open(args.ndom, args.items, batch.crs)
@@ -86,6 +88,19 @@ def run(args: argparse.Namespace, progress: Progress) -> None:
     )
     surface.publish(Path(f"ndom-{batch.id}.tif"), batch)
     progress.update(len(crowns) + 1, len(crowns) + 1, "blocks", "surface written")
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep freed memory: every block needs as many arrays of the same size.
+
+    Otherwise each large array is mapped and cleared anew, a sixth of the stage's time. The peak is
+    the same. Without glibc nothing happens.
+    """
+    trim_threshold, mmap_max = -1, -4  # <malloc.h>
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, 2**31 - 1)
 
 
 if __name__ == "__main__":

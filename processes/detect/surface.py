@@ -52,7 +52,14 @@ class Surface:
 
     def read(self, bounds: Bounds) -> tuple[NDArray[np.float32], Any]:
         """Return the heights within `bounds`, NaN where there are none, and their transform."""
-        return read_mosaic(self.paths, bounds, resolution=self.cell, between=HEIGHTS)
+        near = bounds.grow(self.cell)
+        # The first tile says what the grid is.
+        paths = [
+            path
+            for number, (path, (tile, _)) in enumerate(zip(self.paths, self.tiles, strict=True))
+            if number == 0 or tile.intersects(near)
+        ]
+        return read_mosaic(paths, bounds, resolution=self.cell, between=HEIGHTS)
 
     def dates_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.object_]:
         """Return the date of the surface at each place, ISO text or None."""

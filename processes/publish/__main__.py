@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 from processes.stage import InputDataError, Progress, complete, run_stage, write_json
 
 if TYPE_CHECKING:
-    from processes.publish.carry_over import Merged
     from processes.publish.checks import Checks
     from processes.publish.layers import Layer
     from processes.publish.manifest import Previous
+    from processes.publish.parts import Source
+    from processes.publish.written import Written
 
 STEPS = 6
+CACHE_MB = 64  # of decoded raster blocks, which are looked at once
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,8 +68,8 @@ def run(args: argparse.Namespace, progress: Progress) -> None:
     """
     from processes.publish.checks import Checks, check_counts
     from processes.publish.inputs import is_test_bench, read_items
-    from processes.publish.layers import write
     from processes.publish.manifest import MANIFEST, read_previous, write_checksums
+    from processes.publish.parts import add_indexes
     from processes.publish.rasters import copy
 
     previous = read_previous(args.previous, args.dataset, args.crs)
@@ -75,26 +77,28 @@ def run(args: argparse.Namespace, progress: Progress) -> None:
     area = _read_area(args.area, args.crs)
     checks = Checks()
     progress.update(0, STEPS, "steps", "reading")
-    merged = _merge(args, previous, area, items, checks)
-    progress.update(1, STEPS, "steps", "checking")
-    rasters = _check(args, previous, merged, checks)
-    checks.require()
-    progress.update(2, STEPS, "steps", "writing layers")
+    sources = _sources(args, previous, items, checks)
+    progress.update(1, STEPS, "steps", "writing layers")
     target = Path(".release.partial")
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir()
     try:
-        for layer, part in merged.items():
-            write(target / f"{layer.name}.gpkg", layer, part.frame)
-        check_counts(checks, merged, target)
+        layers = _write_layers(sources, area, target)
+        progress.update(2, STEPS, "steps", "checking")
+        rasters = _check(args, previous, layers, checks)
+        checks.require()
+        for layer, written in layers.items():
+            add_indexes(target / written.source.file, layer, written.source.kinds)
+        counts = {layer: (written.own, written.carried) for layer, written in layers.items()}
+        check_counts(checks, counts, target)
         checks.require()
         progress.update(3, STEPS, "steps", "copying rasters")
         copy(args.rasters, target, rasters)
         progress.update(4, STEPS, "steps", "writing the report")
-        manifest = _manifest(args, previous, merged, rasters, area, items, checks)
+        manifest = _manifest(args, previous, layers, rasters, area, items, checks)
         manifest["test_bench"] |= is_test_bench(items)
         write_json(target / MANIFEST, manifest)
-        _write_reports(args, merged, manifest, area, target)
+        _write_reports(args, layers, manifest, area, target)
         progress.update(5, STEPS, "steps", "completing")
         write_checksums(target)
         _put_in_place(target, Path("release"))
@@ -117,67 +121,84 @@ def _read_area(path: Path, crs: str) -> Any:
     return area
 
 
-def _merge(
+def _sources(
     args: argparse.Namespace,
     previous: Previous | None,
-    area: Any,
     items: list[dict[str, Any]],
     checks: Checks,
-) -> dict[Layer, Merged]:
-    from processes.publish.carry_over import merge_candidates, merge_objects, merge_trees
+) -> dict[Layer, Source]:
     from processes.publish.checks import check_crs, check_schema
     from processes.publish.inputs import provenance
-    from processes.publish.layers import CANDIDATES, LAYERS, OBJECTS, PROVENANCE, TREES, read
+    from processes.publish.layers import CANDIDATES, LAYERS, OBJECTS, TREES
+    from processes.publish.parts import Source, read_head
 
     paths = {OBJECTS: args.objects, TREES: args.trees, CANDIDATES: args.candidates}
-    new = {layer: read(paths[layer], layer) for layer in LAYERS}
-    check_schema(checks, new)
-    check_crs(checks, new, args.crs)
+    heads = {layer: read_head(paths[layer], layer) for layer in LAYERS}
+    check_schema(checks, heads)
+    check_crs(checks, heads, args.crs)
     checks.require()
-    for frame in new.values():
-        frame[PROVENANCE] = provenance(args.period, items)
-    old: dict[Layer, Any] = {
-        layer: read(previous.folder / f"{layer.name}.gpkg", layer) if previous else None
+    made_of = provenance(args.period, items)
+    return {
+        layer: Source.of(
+            layer,
+            paths[layer],
+            previous.folder / f"{layer.name}.gpkg" if previous else None,
+            made_of,
+        )
         for layer in LAYERS
     }
-    objects = merge_objects(new[OBJECTS], old[OBJECTS], area)
-    return {
-        OBJECTS: objects,
-        TREES: merge_trees(new[TREES], old[TREES], area, objects),
-        CANDIDATES: merge_candidates(new[CANDIDATES], old[CANDIDATES], area),
-    }
+
+
+def _write_layers(sources: dict[Layer, Source], area: Any, target: Path) -> dict[Layer, Written]:
+    from processes.publish.carry_over import merge_candidates, merge_objects, merge_trees
+    from processes.publish.layers import CANDIDATES, OBJECTS, TREES
+    from processes.publish.written import write_layer
+
+    objects = write_layer(sources[OBJECTS], lambda new, old: merge_objects(new, old, area), target)
+    carried = set(objects.merged().carried["object_id"])
+    trees = write_layer(
+        sources[TREES], lambda new, old: merge_trees(new, old, area, carried), target
+    )
+    candidates = write_layer(
+        sources[CANDIDATES], lambda new, old: merge_candidates(new, old, area), target
+    )
+    return {OBJECTS: objects, TREES: trees, CANDIDATES: candidates}
 
 
 def _check(
     args: argparse.Namespace,
     previous: Previous | None,
-    merged: dict[Layer, Merged],
+    layers: dict[Layer, Written],
     checks: Checks,
 ) -> dict[str, Any]:
+    import rasterio
+
     from processes.publish import checks as rules
     from processes.publish.layers import OBJECTS, TREES
     from processes.publish.rasters import COVERAGES, check_rasters, describe
 
-    frames = {layer: part.frame for layer, part in merged.items()}
-    rules.check_geometry(checks, frames)
-    rules.check_ids(checks, frames)
-    rules.check_references(checks, frames[OBJECTS], frames[TREES])
-    rules.check_verdicts(checks, merged[OBJECTS], args.max_verdict_change, args.min_compared)
+    faults = {layer: written.faults for layer, written in layers.items()}
+    rules.check_geometry(checks, faults)
+    rules.check_ids(checks, faults)
+    objects = layers[OBJECTS].merged()
+    rules.check_references(checks, objects.frame, layers[TREES].named)
+    rules.check_verdicts(checks, objects, args.max_verdict_change, args.min_compared)
     before = previous.manifest if previous else None
     version = previous.version if previous else None
-    described = {
-        coverage.name: description
-        for coverage in COVERAGES
-        if (description := describe(coverage, args.rasters, before, version))
-    }
-    check_rasters(checks, args.rasters, described, args.crs)
+    with rasterio.Env(GDAL_CACHEMAX=CACHE_MB):
+        described = {
+            coverage.name: description
+            for coverage in COVERAGES
+            if (description := describe(coverage, args.rasters, before, version))
+        }
+        check_rasters(checks, args.rasters, described, args.crs)
     return described
 
 
 def _manifest(
     args: argparse.Namespace,
     previous: Previous | None,
-    merged: dict[Layer, Merged],
+    layers: dict[Layer, Written],
     rasters: dict[str, Any],
     area: Any,
     items: list[dict[str, Any]],
@@ -199,11 +220,11 @@ def _manifest(
     if before:
         covered = shapely.union_all([area, shapely.from_geojson(_text(before["area"]))])
     collections = {
-        layer.name: describe_layer(layer, part, args.crs) for layer, part in merged.items()
+        layer.name: describe_layer(written, args.crs) for layer, written in layers.items()
     }
     for name, description in rasters.items():
         collections[name] = {**description, **extent_of_rasters(description, args.crs)}
-    kept = previous is not None and any(part.carried for part in merged.values())
+    kept = previous is not None and any(written.carried for written in layers.values())
     version = previous.version if previous else None
     older = [
         {**entry, "release": entry["release"] or version}
@@ -224,13 +245,13 @@ def _manifest(
         "inputs": inputs_of(items) + older,
         "checks": checks.done,
         "previous": version,
-        "carried": {layer.name: part.carried for layer, part in merged.items()},
+        "carried": {layer.name: written.carried for layer, written in layers.items()},
     }
 
 
 def _write_reports(
     args: argparse.Namespace,
-    merged: dict[Layer, Merged],
+    layers: dict[Layer, Written],
     manifest: dict[str, Any],
     area: Any,
     target: Path,
@@ -243,7 +264,7 @@ def _write_reports(
     from processes.publish.report import read_reasons, render
     from processes.publish.summary import summarise_objects
 
-    objects = merged[OBJECTS].frame.sort_values(OBJECTS.id_field, kind="stable")
+    objects = layers[OBJECTS].merged().frame.sort_values(OBJECTS.id_field, kind="stable")
     covered = shapely.from_geojson(_text(manifest["area"]))
     missing = read_json(args.missing)
     summary = {
@@ -251,8 +272,8 @@ def _write_reports(
         "test_bench": manifest["test_bench"],
         "period": args.period,
         "objects": summarise_objects(objects),
-        "trees": len(merged[TREES].frame),
-        "candidates": len(merged[CANDIDATES].frame),
+        "trees": layers[TREES].count,
+        "candidates": layers[CANDIDATES].count,
         "area_km2": round(covered.area / 1e6, 4),
         "run_area_km2": round(area.area / 1e6, 4),
         "inputs": manifest["inputs"],

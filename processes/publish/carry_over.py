@@ -1,5 +1,7 @@
 """A run replaces what is at home in its area and keeps the rest: two districts stay both there.
 
+Each function may be given parts of the two releases, as long as both parts hold the same ids.
+
 An object is at home where its representative point lies. A tree goes with its object, a tree
 without object is at home where its top lies, a candidate like an object. So a tree of an object
 that crosses the border of the area is never lost and never there twice.
@@ -7,6 +9,7 @@ that crosses the border of the area is never lost and never there twice.
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,66 +19,82 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
-from processes.publish.layers import CANDIDATES, OBJECTS, TREES, Layer
 from processes.stage import InputDataError
 
 
 @dataclass(frozen=True)
 class Merged:
-    """A layer of the new release.
+    """Rows of a layer of the new release, and those that it replaces.
 
     Attributes:
-        frame: All rows: the run's own and those carried over.
-        own: Number of rows of this run.
-        carried: Number of rows carried over.
-        dropped: Rows of this run that are not at home in its area.
+        own: Rows of this run.
+        carried: Rows carried over from the previous release.
         replaced: Rows of the previous release that this run replaces (or found no more).
     """
 
-    frame: Any
-    own: int
-    carried: int
-    dropped: int
+    own: Any
+    carried: Any
     replaced: Any
+
+    @property
+    def frame(self) -> Any:
+        """All rows of the new release."""
+        return joined([self.own, self.carried])
+
+    def only(self, columns: list[str]) -> Merged:
+        """Return the rows with some of their columns, and the geometry."""
+        names = [*columns, "geometry"]
+        return Merged(self.own[names], self.carried[names], self.replaced[names])
+
+
+def joined(frames: Sequence[Any]) -> Any:
+    """Return the rows of frames that have the same columns of the same types."""
+    first = frames[0]
+    columns = {
+        name: pd.concat([frame[name] for frame in frames], ignore_index=True)
+        for name in first.columns
+        if name != first.geometry.name
+    }
+    shapes = np.concatenate([frame.geometry.to_numpy() for frame in frames])
+    return gpd.GeoDataFrame(columns, geometry=shapes, crs=first.crs)
 
 
 def merge_objects(new: Any, previous: Any | None, area: Any) -> Merged:
     """Join the run's objects with those of the previous release that live outside `area`."""
     own = np.ones(len(new), dtype=bool)  # the run took them because they are at home in its area
     if previous is None:
-        return _join(OBJECTS, new, own, None, None)
+        return _join(new, own, None, None)
     outside = ~_inside(area, _representative(previous))
     again = _in(previous.object_id, new.object_id)
     _refuse_other_places(previous[outside & again], new)
     stays = outside & ~again
-    return _join(OBJECTS, new, own, previous, stays)
+    return _join(new, own, previous, stays)
 
 
-def merge_trees(new: Any, previous: Any | None, area: Any, objects: Merged) -> Merged:
-    """Join the trees; `objects` says which objects are the run's and which are carried over."""
+def merge_trees(new: Any, previous: Any | None, area: Any, carried: Set[Any]) -> Merged:
+    """Join the trees; `carried` are the ids of the objects that are carried over."""
     own = new.object_id.notna().to_numpy() | _inside(area, _tops(new))
     if previous is None:
-        return _join(TREES, new, own, None, None)
-    carried_ids = objects.frame.object_id[objects.own :]
+        return _join(new, own, None, None)
     belongs = previous.object_id.notna().to_numpy()
     stays = np.where(
-        belongs, _in(previous.object_id, carried_ids), ~_inside(area, _tops(previous))
+        belongs, previous.object_id.isin(carried), ~_inside(area, _tops(previous))
     ).astype(bool)
     # The same crown seen by both runs: the one that knows its object wins, else the newer.
     of_carried = previous.tree_id[stays & belongs]
     own &= new.object_id.notna().to_numpy() | ~_in(new.tree_id, of_carried)
     stays &= ~_in(previous.tree_id, new.tree_id[own])
-    return _join(TREES, new, own, previous, stays)
+    return _join(new, own, previous, stays)
 
 
 def merge_candidates(new: Any, previous: Any | None, area: Any) -> Merged:
     """Join the candidates; what is at home outside the area is left to the run over there."""
     own = _inside(area, _representative(new))
     if previous is None:
-        return _join(CANDIDATES, new, own, None, None)
+        return _join(new, own, None, None)
     stays = ~_inside(area, _representative(previous))
     stays &= ~_in(previous.candidate_id, new.candidate_id[own])
-    return _join(CANDIDATES, new, own, previous, stays)
+    return _join(new, own, previous, stays)
 
 
 def _refuse_other_places(previous: Any, new: Any) -> None:
@@ -96,40 +115,11 @@ def _refuse_other_places(previous: Any, new: Any) -> None:
 
 
 def _join(
-    layer: Layer,
-    new: Any,
-    own: NDArray[np.bool_],
-    previous: Any | None,
-    stays: NDArray[np.bool_] | None,
+    new: Any, own: NDArray[np.bool_], previous: Any | None, stays: NDArray[np.bool_] | None
 ) -> Merged:
-    kept = new[own]
-    dropped = int(len(new) - len(kept))
     if previous is None or stays is None:
-        return Merged(kept, len(kept), 0, dropped, new.iloc[:0])
-    carried, replaced = previous[stays], previous[~stays]
-    if carried.empty:
-        frame = kept
-    elif kept.empty:
-        frame = carried
-    else:
-        columns = [*dict.fromkeys([*kept.columns, *carried.columns])]
-        joined = {
-            name: _column(kept, carried, name) for name in columns if name != kept.geometry.name
-        }
-        shapes = np.concatenate([kept.geometry.to_numpy(), carried.geometry.to_numpy()])
-        frame = gpd.GeoDataFrame(joined, geometry=shapes, crs=kept.crs)
-    return Merged(frame, len(kept), len(carried), dropped, replaced)
-
-
-def _column(first: Any, second: Any, name: str) -> Any:
-    present = [part[name] for part in (first, second) if name in part.columns]
-    if len(present) == 2:
-        return pd.concat(present, ignore_index=True)
-    index = (
-        range(len(first)) if name in first.columns else range(len(first), len(first) + len(second))
-    )
-    values = pd.Series(present[0].to_numpy(), index=index, dtype=present[0].dtype)
-    return values.reindex(range(len(first) + len(second)))
+        return Merged(new[own], new.iloc[:0], new.iloc[:0])
+    return Merged(new[own], previous[stays], previous[~stays])
 
 
 def _in(values: Any, wanted: Any) -> NDArray[np.bool_]:

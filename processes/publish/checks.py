@@ -5,7 +5,7 @@ Each check has a name that people meet in the report, in the manifest and in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,30 @@ class Checks:
             )
 
 
+@dataclass
+class Faults:
+    """What is wrong with the rows of a layer that were looked at so far.
+
+    Attributes:
+        shapes: Ids of rows that have no valid polygon.
+        without_id: Number of rows without id.
+        twice: Ids that are there twice.
+    """
+
+    shapes: list[str] = field(default_factory=list)
+    without_id: int = 0
+    twice: list[str] = field(default_factory=list)
+
+    def add(self, layer: Layer, frame: Any) -> None:
+        """Look at further rows; rows of one id come together."""
+        shapes, ids = frame.geometry.to_numpy(), frame[layer.id_field]
+        good = shapely.is_valid(shapes) & ~shapely.is_empty(shapes) & ~shapely.is_missing(shapes)
+        good &= (shapely.get_dimensions(shapes) == 2) & (shapely.get_type_id(shapes) != 7)
+        self.shapes += ids[~good].astype(str).tolist()
+        self.without_id += int(ids.isna().sum())
+        self.twice += sorted(set(ids[ids.duplicated() & ids.notna()].astype(str)))
+
+
 def check_schema(checks: Checks, frames: Mapping[Layer, Any]) -> None:
     """Every layer has the columns that readers rely on."""
     faults = [
@@ -65,35 +89,29 @@ def check_crs(checks: Checks, frames: Mapping[Layer, Any], crs: str) -> None:
     checks.record("crs", faults, f"all layers are in {crs}")
 
 
-def check_geometry(checks: Checks, frames: Mapping[Layer, Any]) -> None:
+def check_geometry(checks: Checks, found: Mapping[Layer, Faults]) -> None:
     """Every feature has a valid polygon."""
-    faults = []
-    for layer, frame in frames.items():
-        shapes = frame.geometry.to_numpy()
-        good = shapely.is_valid(shapes) & ~shapely.is_empty(shapes) & ~shapely.is_missing(shapes)
-        good &= (shapely.get_dimensions(shapes) == 2) & (shapely.get_type_id(shapes) != 7)
-        if not good.all():
-            names = frame[layer.id_field][~good].astype(str).tolist()
-            faults.append(f"layer {layer.name}: {len(names)} not a valid polygon ({_some(names)})")
+    faults = [
+        f"layer {layer.name}: {len(rows.shapes)} not a valid polygon ({_some(rows.shapes)})"
+        for layer, rows in found.items()
+        if rows.shapes
+    ]
     checks.record("geometry", faults, "all features are valid polygons")
 
 
-def check_ids(checks: Checks, frames: Mapping[Layer, Any]) -> None:
+def check_ids(checks: Checks, found: Mapping[Layer, Faults]) -> None:
     """Every feature has an id that no other feature of its layer has."""
     faults = []
-    for layer, frame in frames.items():
-        ids = frame[layer.id_field]
-        if ids.isna().any():
-            faults.append(f"layer {layer.name}: {int(ids.isna().sum())} features without id")
-        twice = sorted(set(ids[ids.duplicated() & ids.notna()].astype(str)))
-        if twice:
-            faults.append(f"layer {layer.name}: {len(twice)} ids twice ({_some(twice)})")
+    for layer, rows in found.items():
+        if rows.without_id:
+            faults.append(f"layer {layer.name}: {rows.without_id} features without id")
+        if rows.twice:
+            faults.append(f"layer {layer.name}: {len(rows.twice)} ids twice ({_some(rows.twice)})")
     checks.record("unique-ids", faults, "all ids are unique")
 
 
-def check_references(checks: Checks, objects: Any, trees: Any) -> None:
+def check_references(checks: Checks, objects: Any, named: Set[str]) -> None:
     """Every tree that names an object names one of this release."""
-    named = set(trees["object_id"].dropna())
     unknown = sorted(str(name) for name in named - set(objects["object_id"]))
     faults = [f"{len(unknown)} objects named by trees are not there ({_some(unknown)})"]
     checks.record("references", faults if unknown else [], "all objects named by trees are there")
@@ -104,11 +122,11 @@ def check_verdicts(checks: Checks, merged: Merged, max_change: float, min_compar
 
     Compared are the run's objects with those they replace, when both are `min_compared` or more.
     """
-    verdicts = merged.frame["verdict"]
-    unknown = sorted({str(value) for value in verdicts if value not in VERDICTS})
+    now, before = merged.own["verdict"], merged.replaced["verdict"]
+    given = {*now, *merged.carried["verdict"]}
+    unknown = sorted({str(value) for value in given if value not in VERDICTS})
     faults = [f"unknown: {_some(unknown)}, expected {', '.join(VERDICTS)}"] if unknown else []
     checks.record("verdicts", faults, "all verdicts are known")
-    now, before = verdicts[: merged.own], merged.replaced.get("verdict", verdicts[:0])
     if len(now) < min_compared or len(before) < min_compared:
         detail = (
             f"not compared: {len(now)} objects now, {len(before)} before; {min_compared} needed"
@@ -125,19 +143,22 @@ def check_verdicts(checks: Checks, merged: Merged, max_change: float, min_compar
     checks.record("verdict-shares", faults, "; ".join(compared))
 
 
-def check_counts(checks: Checks, merged: Mapping[Layer, Merged], folder: Path) -> None:
-    """The files hold as many features as were taken from the inputs and carried over."""
+def check_counts(checks: Checks, counts: Mapping[Layer, tuple[int, int]], folder: Path) -> None:
+    """The files hold as many features as were taken from the inputs and carried over.
+
+    Args:
+        checks: Where the result is noted.
+        counts: Features of this run and those carried over, by layer.
+        folder: Folder of the files.
+    """
     from pyogrio import read_info
 
     faults, counted = [], []
-    for layer, part in merged.items():
+    for layer, (own, carried) in counts.items():
         written = int(read_info(folder / f"{layer.name}.gpkg", layer=layer.name)["features"])
-        expected = part.own + part.carried
-        counted.append(
-            f"{layer.name} {written} ({part.own} of this run, {part.carried} carried over)"
-        )
-        if written != expected:
-            faults.append(f"{layer.name}.gpkg holds {written} features, expected {expected}")
+        counted.append(f"{layer.name} {written} ({own} of this run, {carried} carried over)")
+        if written != own + carried:
+            faults.append(f"{layer.name}.gpkg holds {written} features, expected {own + carried}")
     checks.record("counts", faults, "; ".join(counted))
 
 

@@ -6,18 +6,9 @@ release (the service, people) get units and kinds from here through the manifest
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
-
-import pandas as pd
-import shapely
-
-from processes.stage import InputDataError
-from processes.vector import read_layer, write_layers
 
 Kind = Literal["string", "integer", "number", "array", "object", "date"]  # array, object: JSON
 VERDICTS = ("confirmed", "rejected", "uncertain")
@@ -37,13 +28,18 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One vector layer of a release; `id_field` is unique, `indexed` columns are searched often."""
+    """One vector layer of a release.
+
+    `id_field` is unique, `indexed` columns are searched often; checks and report need the
+    `reported` columns of all rows, which stay in memory.
+    """
 
     name: str
     id_field: str
     geometry_type: Literal["Polygon", "MultiPolygon"]
     columns: Mapping[str, Column]
     indexed: tuple[str, ...]
+    reported: tuple[str, ...] = ()
 
 
 OBJECTS = Layer(
@@ -88,7 +84,11 @@ OBJECTS = Layer(
         PROVENANCE: Column("string", required=False),
     },
     ("verdict", "reason_main", "municipality"),
-)
+    (
+        "object_id", "name", "municipality", "area_m2", "verdict", "rejected_as", "reasons",
+        "reason_main", "confidence", "trees",
+    ),
+)  # fmt: skip
 TREES = Layer(
     "trees",
     "tree_id",
@@ -130,85 +130,14 @@ CANDIDATES = Layer(
 LAYERS = (OBJECTS, TREES, CANDIDATES)
 
 
-def read(path: Path, layer: Layer) -> Any:
-    """Read one layer with the column types of the release (empty columns keep their type).
-
-    Raises:
-        InputDataError: The file cannot be read, or a value does not fit its column.
-    """
-    frame = read_layer(path, layer.name)
-    for name, column in layer.columns.items():
-        if name in frame.columns:
-            frame[name] = _cast(frame[name], column, path, name)
-    return frame
-
-
-def write(path: Path, layer: Layer, frame: Any) -> None:
-    """Write `frame` as GeoPackage, ordered by id, with a unique index on the id.
-
-    Columns stand in the order of the layer, further ones behind them by name.
-    """
-    known = [name for name in layer.columns if name in frame.columns]
-    extra = sorted(set(frame.columns) - set(known) - {frame.geometry.name})
-    ordered = frame[[*known, *extra, frame.geometry.name]]
-    ordered = ordered.sort_values(layer.id_field, kind="stable").reset_index(drop=True)
-    if layer.geometry_type == "MultiPolygon":
-        ordered = ordered.set_geometry(_multi(ordered.geometry), crs=frame.crs)
-    ordered.attrs["geometry_type"] = layer.geometry_type
-    write_layers(path, {layer.name: ordered})
-    with closing(sqlite3.connect(path)) as connection, connection:
-        _index(connection, layer, layer.id_field, unique=True)
-        for name in layer.indexed:
-            if name in known:
-                _index(connection, layer, name, unique=False)
-
-
-def fields(layer: Layer, frame: Any) -> dict[str, dict[str, Any]]:
-    """Describe the columns of a written frame for the manifest: kind and, where known, unit."""
+def fields(layer: Layer, kinds: Mapping[str, Kind]) -> dict[str, dict[str, Any]]:
+    """Describe the columns of a layer for the manifest: kind and, where known, unit and codes."""
     described: dict[str, dict[str, Any]] = {}
-    for name in frame.columns:
-        if name == frame.geometry.name:
-            continue
+    for name, kind in kinds.items():
         column = layer.columns.get(name)
-        described[name] = {"type": column.kind if column else _kind_of(frame[name])}
+        described[name] = {"type": kind}
         if column and column.unit:
             described[name]["unit"] = column.unit
         if column and column.codes:
             described[name]["enum"] = list(column.codes)
     return described
-
-
-def _cast(values: Any, column: Column, path: Path, name: str) -> Any:
-    try:
-        if column.kind == "integer":
-            return pd.array(pd.to_numeric(values), dtype="Int64")
-        if column.kind == "number":
-            return pd.to_numeric(values).astype("float64")
-    except (TypeError, ValueError) as error:
-        raise InputDataError(
-            "check failed: schema",
-            f"{path.name}: column {name!r} must be {column.kind}: {error}",
-        ) from error
-    if pd.api.types.is_datetime64_any_dtype(values):
-        values = values.dt.strftime("%Y-%m-%d")
-    return values.astype("object").where(values.notna(), None)
-
-
-def _kind_of(values: Any) -> Kind:
-    if pd.api.types.is_integer_dtype(values):
-        return "integer"
-    return "number" if pd.api.types.is_numeric_dtype(values) else "string"
-
-
-def _multi(geometries: Any) -> list[Any]:
-    return [
-        shapely.MultiPolygon([shape])
-        if shape is not None and shape.geom_type == "Polygon"
-        else shape
-        for shape in geometries
-    ]
-
-
-def _index(connection: sqlite3.Connection, layer: Layer, column: str, *, unique: bool) -> None:
-    kind = "UNIQUE INDEX" if unique else "INDEX"
-    connection.execute(f'CREATE {kind} "{layer.name}_{column}" ON "{layer.name}" ("{column}")')

@@ -16,9 +16,9 @@ from typing import Any
 import shapely
 from pyproj import Transformer
 
-from processes.publish.carry_over import Merged
 from processes.publish.inputs import read_json
-from processes.publish.layers import Layer, fields
+from processes.publish.layers import fields
+from processes.publish.written import Written
 from processes.stage import InputDataError, complete
 
 FORMAT = 1
@@ -53,18 +53,18 @@ def read_previous(folder: Path | None, dataset: str, crs: str) -> Previous | Non
     return Previous(folder, folder.name, manifest)
 
 
-def describe_layer(layer: Layer, merged: Merged, crs: str) -> dict[str, Any]:
+def describe_layer(written: Written, crs: str) -> dict[str, Any]:
     """Describe one vector collection: file, id field, count, extent and columns."""
-    bounds = [round(float(value), 3) for value in merged.frame.total_bounds]
-    empty = merged.frame.empty
+    layer, empty = written.source.layer, not written.count
+    bounds = [round(value, 3) for value in written.bounds]
     return {
-        "file": f"{layer.name}.gpkg",
+        "file": written.source.file,
         "layer": layer.name,
         "id_field": layer.id_field,
-        "count": len(merged.frame),
+        "count": written.count,
         "bbox": None if empty else bounds,
         "bbox_crs84": None if empty else to_crs84(bounds, crs),
-        "fields": fields(layer, merged.frame),
+        "fields": fields(layer, written.source.kinds),
     }
 
 

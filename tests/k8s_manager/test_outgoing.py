@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
 import ssl
@@ -146,6 +147,14 @@ def test_a_host_is_looked_up_once_and_connected_where_it_was_checked(
     assert other.received[0].host == f"localhost:{other.port}"
 
 
+def has_ipv6() -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+        probe.bind(("::1", 0))
+        return True
+    return False
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine has no IPv6")
 def test_the_host_is_told_as_addresses_write_it() -> None:
     with loopback(host="::1") as server:
         address = f"http://[::1]:{server.port}/status/200"

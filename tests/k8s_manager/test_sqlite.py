@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,7 @@ from k8s_manager import callbacks
 from k8s_manager.errors import ConfigError, StoreError
 from k8s_manager.lease import Lease
 from k8s_manager.ledger import Ledger
-from k8s_manager.records import JobFilter
+from k8s_manager.records import JobFilter, NewJob
 from k8s_manager.store import Store
 
 
@@ -28,6 +30,33 @@ def test_a_commit_is_on_disk(store: Store) -> None:
         assert opened.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
         assert opened.exec_driver_sql("PRAGMA synchronous").scalar() == 2  # FULL
         assert opened.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+
+
+def test_a_job_is_read_by_one_statement(store: Store) -> None:
+    job = store.create_job(NewJob("detect", "0.1.0", {}, {"values": {}}))
+    asked: list[str] = []
+    with store.database.read() as connection:
+        engine = connection.engine
+    event.listen(engine, "before_cursor_execute", lambda *given: asked.append(given[2]))
+    assert store.job(job.id, whole=False).status == "accepted"
+    assert [statement.split()[0] for statement in asked] == ["SELECT"]
+    assert not job.has_callbacks
+
+
+def test_connections_that_threads_opened_are_kept(store: Store) -> None:
+    with store.database.read() as connection:
+        engine = connection.engine
+    opened: list[object] = []
+    event.listen(engine, "connect", lambda *given: opened.append(given[0]))
+    together = threading.Barrier(12)
+
+    def read(_: int) -> None:
+        with store.database.read():
+            together.wait(10)
+
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(read, range(24)))
+    assert len(opened) == 11
 
 
 def test_what_is_wrong_with_the_store_is_said(tmp_path: Path) -> None:

@@ -1,6 +1,9 @@
 """What is asked wrongly is refused with a sentence; formats, limits and pages are as promised."""
 
 import json
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ import rasterio
 from pygeoapi.api import describe_collections, get_collection_schema
 from pygeoapi.plugin import load_plugin
 
+from ogcapi import coverage
 from tests.ogcapi.providers.conftest import Client
 from tests.ogcapi.providers.coverage_files import (
     ROWS,
@@ -154,3 +158,24 @@ def test_a_release_that_is_gone_is_a_clear_error(tmp_path):
     status, _, body = client.call(describe_collections, "ndom")
     assert status == 500
     assert body["description"]
+
+
+def test_a_worker_makes_only_so_many_coverages_at_once(release, monkeypatch):
+    making, most, counting = 0, 0, threading.Lock()
+
+    def slow(*given):
+        nonlocal making, most
+        with counting:
+            making += 1
+            most = max(most, making)
+        time.sleep(0.05)
+        with counting:
+            making -= 1
+        return made(*given)
+
+    made = coverage.coverage_answer
+    monkeypatch.setattr(coverage, "coverage_answer", slow)
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: ask(release), range(20)))
+    assert {answer.status_code for answer in answers} == {200}
+    assert most == 8

@@ -3,7 +3,7 @@
 import pytest
 import shapely
 
-from processes.publish.checks import Checks, check_geometry
+from processes.publish.checks import Checks, Faults, check_geometry
 from processes.publish.layers import CANDIDATES
 from processes.stage import InputDataError
 from tests.processes.publish.conftest import WEST, candidates
@@ -35,8 +35,9 @@ def test_another_crs_is_refused(make_run, release_of):
 def test_a_geometry_that_is_no_valid_polygon_is_refused(shape):
     frame = candidates(WEST)
     frame["geometry"] = [shape]
-    checks = Checks()
-    check_geometry(checks, {CANDIDATES: frame})
+    checks, faults = Checks(), Faults()
+    faults.add(CANDIDATES, frame)
+    check_geometry(checks, {CANDIDATES: faults})
     with pytest.raises(InputDataError, match="geometry: layer candidates: 1 not a valid polygon"):
         checks.require()
 

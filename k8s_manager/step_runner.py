@@ -53,8 +53,7 @@ RESERVE_BYTES = 65_536
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _FIRST = os.getpid() == 1
-"""Whether this is the first process of a container: orphans are its children anyway, and none
-outlives it."""
+"""Whether the runner is the first process of a container."""
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -120,8 +119,7 @@ def main(argv: list[str] | None = None) -> int:
     if (attempt.folder / "attempt.json").exists():
         return 0
     _reserve(attempt.folder / ".attempt.json.partial")
-    if not _FIRST:
-        _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
     try:
         _prepare(attempt)
         program = Program(attempt)
@@ -243,8 +241,7 @@ class Program:
         runner = os.getpid()
 
         def in_child() -> None:
-            if not _FIRST:
-                _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != runner:
                 os._exit(1)
             with contextlib.suppress(OSError):  # so that the kernel picks the program, not others
@@ -795,7 +792,10 @@ def _invalid(where: str, expected: str, got: str) -> AttemptError:
 
 
 def _prctl(option: int, value: int) -> None:
-    import ctypes  # 5 ms, which the first process of a container saves
+    """Tie descendants to the runner; a container ties them to its first process anyway."""
+    if _FIRST:
+        return
+    import ctypes  # 5 ms
 
     ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
 

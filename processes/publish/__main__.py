@@ -142,6 +142,7 @@ def _sources(
         layer: Source.of(
             layer,
             paths[layer],
+            heads[layer],
             previous.folder / f"{layer.name}.gpkg" if previous else None,
             made_of,
         )

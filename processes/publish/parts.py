@@ -50,18 +50,18 @@ class Source:
         return f"{self.layer.name}.gpkg"
 
     @classmethod
-    def of(cls, layer: Layer, new: Path, old: Path | None, provenance: str) -> Source:
-        """Look at the columns of the files.
+    def of(
+        cls, layer: Layer, new: Path, new_head: Any, old: Path | None, provenance: str
+    ) -> Source:
+        """Look at the columns of the files; `new_head` is what `read_head` gives of `new`.
 
         Raises:
             InputDataError: A file cannot be read.
         """
         found: dict[str, Kind] = {PROVENANCE: "string"}
-        for path in (new, old):
-            if path is not None:
-                head = read_head(path, layer)
-                columns = [name for name in head.columns if name != head.geometry.name]
-                found = {name: _kind_of(head[name]) for name in columns} | found
+        for head in [new_head] if old is None else [new_head, read_head(old, layer)]:
+            columns = [name for name in head.columns if name != head.geometry.name]
+            found = {name: _kind_of(head[name]) for name in columns} | found
         known = [name for name in layer.columns if name in found]
         kinds = {name: layer.columns[name].kind for name in known}
         kinds |= {name: found[name] for name in sorted(set(found) - set(known))}

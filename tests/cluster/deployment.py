@@ -17,6 +17,8 @@ from typing import Any
 import httpx
 import yaml
 
+from tests.cluster.conftest import wait_until
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "containers" / "deploy"
 NAMESPACES = ("cdi", "cdi-stages")
@@ -90,10 +92,8 @@ class Deployment:
             "deployment/cdi-controller",
         ):
             kubectl("-n", "cdi", "rollout", "status", name, "--timeout=300s")
-        until = time.monotonic() + 120  # what is replaced serves on for a while, then no more
-        while any("deletionTimestamp" in pod["metadata"] for pod in items("pods", "cdi")):
-            assert time.monotonic() < until, "replaced pods do not go"
-            time.sleep(0.5)
+        # What is replaced serves on for a while, then no more.
+        wait_until(lambda: not _going("cdi"), "replaced pods are gone")
 
     def remove(self) -> None:
         """Remove everything, cluster-wide objects too."""
@@ -155,6 +155,10 @@ def _forwarded() -> tuple[subprocess.Popen[str], str]:
             forwarding.terminate()
         assert time.monotonic() < until, "kubectl port-forward does not say where it listens"
         time.sleep(0.5)
+
+
+def _going(namespace: str) -> bool:
+    return any("deletionTimestamp" in pod["metadata"] for pod in items("pods", namespace))
 
 
 def kubectl(*arguments: str | Path, given: str | None = None, check: bool = True) -> str:

@@ -24,7 +24,8 @@ METRICS_PORT = 19_464
 
 def queue(place: Place, jobs: int) -> list[Figure]:
     """Submit `jobs` twice while nothing can run; look at what that does to the controller."""
-    with served(place, "queue", max_pods=1, env=_metrics()) as server:
+    limits = {"CDI_OPEN_JOBS_PER_OWNER": "0"}  # all jobs are one owner's
+    with served(place, "queue", max_pods=1, env=_metrics() | limits) as server:
         occupier, _sent = server.execute("trivial", {"pause": 7000})
         wait_until(lambda: server.store.job(occupier).status == "running", "the first job runs")
         rate = _submit(server, jobs)

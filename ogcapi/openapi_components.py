@@ -30,9 +30,9 @@ HEADERS = {
 
 def parameters(service: Service) -> dict[str, Any]:
     """Return the parameters that several paths share, by the names that they are referred to."""
-    text: dict[str, Any] = {"type": "string"}
+    text: dict[str, Any] = {"type": "string", "pattern": r"^[^\u0000]*$"}
     numbers = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 6}
-    names = {"type": "array", "items": text}
+    names = {"type": "array", "items": {"type": "string"}}  # as the standard publishes processID
     index = {"type": "integer", "minimum": 0, "maximum": MOST_INDEX}
     seconds = {"type": "integer", "minimum": 0, "maximum": 999_999_999}
     limits = service.config["server"].get("limits") or {}
@@ -141,7 +141,9 @@ def schemas() -> dict[str, Any]:
         },
         "subscriber": {
             "type": "object",
-            "description": "Who is told what becomes of the job; hosts have to be allowed",
+            "nullable": True,
+            "description": "Who is told what becomes of the job; hosts have to be allowed. Nobody "
+            "where this is left out or null",
             "required": ["successUri"],
             "properties": dict.fromkeys(("successUri", "inProgressUri", "failedUri"), address),
         },

@@ -33,7 +33,7 @@ def accept(
         InvalidInputs: The request breaks the description; holds every violation.
     """
     accepted = accept_inputs(process, body, settings, trusted=trusted)
-    check_dataset(settings, process.id, accepted.values)
+    check_dataset(settings, process, accepted.values)
     return NewJob(
         process_id=process.id,
         process_version=process.version,

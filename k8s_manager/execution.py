@@ -17,6 +17,7 @@ from k8s_manager.backends import base
 from k8s_manager.backends.base import Attempt, Observation, RoundState, Waiting
 from k8s_manager.clearing import clear_up
 from k8s_manager.cwl import Process, Step
+from k8s_manager.dataset_fit import release_misfit
 from k8s_manager.history import History
 from k8s_manager.input_fetching import InputUnavailable
 from k8s_manager.judge import Verdict
@@ -183,6 +184,8 @@ class Execution:
             verdict = judge.judge(
                 attempt, self._rounds.tool(step), round_.ram_mb, earlier, self._means.settings
             )
+            if verdict.kind == judge.COMMIT and self._rounds.publishes(step):
+                verdict = self._fitting(attempt, verdict)
         return verdict, Judged(
             step=step,
             index=attempt.index,
@@ -193,6 +196,17 @@ class Execution:
             document=_document(round_, attempt),
             reuse_key=self._reuse.key_after(round_, attempt.index, verdict),
         )
+
+    def _fitting(self, attempt: Attempt, verdict: Verdict) -> Verdict:
+        """Return the verdict, or a failure when the release does not fit its dataset."""
+        means, name = self._means, self._rounds.dataset
+        dataset = means.settings.datasets[str(name)]
+        written = dict(attempt.document or {})["outputs"][releases.RELEASE]
+        misfit = release_misfit(dataset, means.workspace.path(written["location"]))
+        if misfit is None:
+            return verdict
+        title = f"the release does not fit the dataset {name}"
+        return Verdict(judge.FAIL, problem={"title": title, "detail": misfit, "status": 422})
 
     def _note(self, entry: Judged) -> None:
         """Keep in mind what is (or is about to be) written down."""

@@ -20,6 +20,7 @@ from k8s_manager import judge, schema
 from k8s_manager.cwl import Process
 from k8s_manager.cwl_types import Primitive, required
 from k8s_manager.database import Database
+from k8s_manager.dataset_fit import request_misfits
 from k8s_manager.errors import InvalidInputs, Violation
 from k8s_manager.fault_points import reached
 from k8s_manager.ledger import Judged, Ledger, write_judged
@@ -33,24 +34,29 @@ DATASET = "dataset"
 PREVIOUS = "previous"
 
 
-def check_dataset(settings: Settings, process_id: str, values: Mapping[str, Any]) -> None:
-    """Refuse a request that would publish to a dataset that it may not write to.
+def check_dataset(settings: Settings, process: Process, values: Mapping[str, Any]) -> None:
+    """Refuse a request whose release could not be published.
 
     Args:
-        settings: Names the datasets and their writers.
-        process_id: The process to execute.
-        values: Its input values; `dataset` may be missing when it has a default.
+        settings: Names the datasets, their writers, CRS and area.
+        process: The process to execute.
+        values: Its input values; what is missing has its default.
 
     Raises:
-        InvalidInputs: The dataset is not configured, or not for this process.
+        InvalidInputs: The dataset is not configured, not for this process, has another CRS or does
+            not cover the box of the run.
     """
-    own = sorted(_written_by(settings, process_id))
-    name = values.get(DATASET)
-    if not own or name is None or name in own:
+    own = sorted(_written_by(settings, process.id))
+    given = with_defaults(process, values)
+    name = given.get(DATASET)
+    if not own or name is None:
         return
-    raise InvalidInputs(
-        [Violation(DATASET, f"/inputs/{DATASET}", "one of " + ", ".join(own), repr(name))]
-    )
+    if name not in own:
+        expected = "one of " + ", ".join(own)
+        raise InvalidInputs([Violation(DATASET, f"/inputs/{DATASET}", expected, repr(name))])
+    misfits = list(request_misfits(settings.datasets[name], given))
+    if misfits:
+        raise InvalidInputs(misfits)
 
 
 def can_publish(settings: Settings, process: Process) -> bool:

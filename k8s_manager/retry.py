@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from k8s_manager import judge, records, schema
+from k8s_manager.cwl import Process
 from k8s_manager.database import Database
 from k8s_manager.errors import FilesExpired, JobGone, NoSuchJob, NotRetryable
 from k8s_manager.records import Job, NewJob
@@ -48,7 +49,7 @@ def retry(settings: Settings, store: Store, job_id: str) -> Job:
             raise NoSuchJob(f"there is no job {job_id!r}")
         job = job_of(row)
         _check(connection, job)
-        check_dataset(settings, job.process_id, job.request["values"])
+        check_dataset(settings, Process.from_json(job.process), job.request["values"])
         new = NewJob(
             process_id=job.process_id,
             process_version=job.process_version,

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from k8s_manager.dataset_settings import Dataset, read_datasets
 from k8s_manager.errors import ConfigError
 from k8s_manager.identity_settings import IdentitySettings
 from k8s_manager.kubernetes_settings import KubernetesSettings
@@ -22,23 +23,6 @@ from k8s_manager.outside_settings import OutsideSettings
 from k8s_manager.setting_values import converted
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """A published dataset: the area it covers and the processes that may write to it."""
-
-    name: str
-    area: tuple[float, float, float, float] | None
-    """Declared extent (left, bottom, right, top) in `crs`; None where it is not limited."""
-    crs: str
-    """Storage CRS of its collections, for example ``EPSG:25832``."""
-    writers: tuple[str, ...]
-    """Ids of the processes whose releases may become current."""
-    title: Mapping[str, str] = field(default_factory=dict)
-    """Title by language (``en``, ``de``)."""
-    note: Mapping[str, str] = field(default_factory=dict)
-    """What a reader must know about it, by language: shown with its collections and on pages."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +118,7 @@ class Settings:
     tidy_s: float = 60.0
     """Seconds between looks for what has been kept long enough."""
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
-    """Datasets that releases are published to, by name."""
+    """Datasets that releases are published to, by name: a table of its own."""
     kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
     """How steps become Jobs, for the backend ``kubernetes``: a table of its own."""
     identity: IdentitySettings = field(default_factory=IdentitySettings)
@@ -174,7 +158,7 @@ class Settings:
             "workspace": Path(
                 env.get("CDI_WORKSPACE") or manager.get("output_dir") or home / "workspace"
             ).absolute(),
-            "datasets": _datasets(manager.get("datasets") or {}),
+            "datasets": read_datasets(manager.get("datasets") or {}),
             "kubernetes": KubernetesSettings.load(manager.get("kubernetes"), env),
             "identity": IdentitySettings.load(manager.get("identity"), env),
             "outside": OutsideSettings.load(manager.get("outside"), env),
@@ -248,31 +232,6 @@ def expand(text: str, env: Mapping[str, str]) -> str:
         return default
 
     return _VARIABLE.sub(value, text)
-
-
-def _datasets(given: Mapping[str, Any]) -> dict[str, Dataset]:
-    datasets = {}
-    for name, entry in given.items():
-        if not re.fullmatch(r"[a-z][a-z0-9-]{0,40}", name):
-            raise ConfigError(
-                f"dataset name {name!r}: expected lower case letters, digits and hyphens"
-            )
-        if not isinstance(entry, Mapping) or "crs" not in entry or not entry.get("writers"):
-            raise ConfigError(
-                f"dataset {name}: expected crs, writers and optionally area, title, note"
-            )
-        area = entry.get("area")
-        if area is not None and len(area) != 4:
-            raise ConfigError(f"dataset {name}: area must be left, bottom, right, top")
-        datasets[name] = Dataset(
-            name=name,
-            area=(float(area[0]), float(area[1]), float(area[2]), float(area[3])) if area else None,
-            crs=str(entry["crs"]),
-            writers=tuple(entry["writers"]),
-            title=dict(entry.get("title") or {}),
-            note=dict(entry.get("note") or {}),
-        )
-    return datasets
 
 
 def _link_host(host: str) -> str:

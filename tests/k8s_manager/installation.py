@@ -13,8 +13,9 @@ from k8s_manager.backends.base import Backend
 from k8s_manager.backends.local import LocalBackend
 from k8s_manager.controller import Controller
 from k8s_manager.cwl import Process, load_process
+from k8s_manager.dataset_settings import Dataset
 from k8s_manager.records import Job, NewJob
-from k8s_manager.settings import Dataset, Settings
+from k8s_manager.settings import Settings
 from k8s_manager.store import Store, open_store
 from k8s_manager.workspace import Workspace
 

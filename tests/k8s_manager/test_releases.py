@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from pathlib import Path
 
 import pytest
 
 from k8s_manager import releases
+from k8s_manager.dataset_settings import Dataset
 from k8s_manager.errors import InvalidInputs, UnknownDataset
-from tests.k8s_manager.installation import Installation, eventually
+from tests.k8s_manager.installation import Installation, eventually, process_of
 
 pytestmark = pytest.mark.every_store
 
@@ -99,12 +101,21 @@ def test_datasets_are_written_by_the_configured_processes_only(
     installation: Installation,
 ) -> None:
     settings = installation.settings
-    releases.check_dataset(settings, "release", {"dataset": "demo"})
-    releases.check_dataset(settings, "release", {})
-    releases.check_dataset(settings, "python", {"dataset": "whatever"})
+    release, python = process_of("release"), process_of("python")
+    releases.check_dataset(settings, release, {"dataset": "demo"})
+    releases.check_dataset(settings, release, {})
+    releases.check_dataset(settings, python, {"dataset": "whatever"})
     for name in ("other", "unknown", 7):
         with pytest.raises(InvalidInputs, match="/inputs/dataset: expected one of demo"):
-            releases.check_dataset(settings, "release", {"dataset": name})
+            releases.check_dataset(settings, release, {"dataset": name})
+
+
+def test_a_default_dataset_that_is_not_configured_is_refused(installation: Installation) -> None:
+    """Else the outputs would stay the job's own, and nobody would have said so."""
+    datasets = {"mine": Dataset("mine", None, "EPSG:25832", ("release",))}
+    settings = dataclasses.replace(installation.settings, datasets=datasets)
+    with pytest.raises(InvalidInputs, match="expected one of mine, got 'demo'"):
+        releases.check_dataset(settings, process_of("release"), {})
 
 
 def test_links_in_a_release_are_refused(tmp_path: Path) -> None:

@@ -41,6 +41,13 @@ def test_environment_beats_file_and_file_beats_default(tmp_path: Path) -> None:
     assert settings.datasets["meadows"].writers == ("chain",)
 
 
+def test_a_title_may_be_one_text_for_all_languages(tmp_path: Path) -> None:
+    text = CONFIG.replace("{en: Meadows}", "Meadows").replace("[chain]", "chain")
+    meadows = Settings.load({}, config(tmp_path, text)).datasets["meadows"]
+    assert meadows.title == {"en": "Meadows", "de": "Meadows"}
+    assert meadows.writers == ("chain",)
+
+
 def test_switches_are_read_as_words_and_numbers(tmp_path: Path) -> None:
     for text, value in (("1", True), ("true", True), ("0", False), ("False", False)):
         settings = Settings.load({"CDI_ALLOW_ANONYMOUS": text}, config(tmp_path))
@@ -71,6 +78,19 @@ def test_a_wrong_value_is_named(tmp_path: Path, env: dict[str, str], word: str) 
         ("server: {manager: {datasets: [a]}}", "server.manager.datasets"),
         ("server: {manager: {datasets: {A: {crs: x, writers: [y]}}}}", "lower case"),
         ("server: {manager: {datasets: {a: {writers: [y]}}}}", "expected crs"),
+        ("server: {manager: {datasets: {a: {crs: x, writers: [y]}}}}", "as EPSG:25832"),
+        *(
+            (f"server: {{manager: {{datasets: {{a: {{crs: 'EPSG:25832', {more}}}}}}}}}", word)
+            for more, word in (
+                ("writers: {y: z}", "expected ids of processes"),
+                ("writers: [y], titel: Meadows", "titel not understood"),
+                ("writers: [y], title: [Meadows]", "title is .* expected a text"),
+                ("writers: [y], note: {fr: Vergers}", "note is .* expected a text"),
+                ("writers: [y], area: [1, 2, 3]", "expected four numbers"),
+                ("writers: [y], area: [3, 2, 1, 4]", "left, bottom, right, top"),
+                ("writers: [y], area: NRW", "expected four numbers"),
+            )
+        ),
         ("server:\n  url: ${NOWHERE}", "NOWHERE"),
     ],
 )

@@ -11,8 +11,9 @@ from flask import Flask
 from pygeoapi.api import describe_collections
 from pygeoapi.api.itemtypes import get_collection_items
 
+from k8s_manager.dataset_settings import Dataset
 from k8s_manager.records import Release
-from k8s_manager.settings import Dataset, Settings
+from k8s_manager.settings import Settings
 from ogcapi.collections import release_resources
 from processes.publish.__main__ import parser, run
 from processes.stage import Progress

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import sqlite3
 from collections.abc import Mapping
 from contextlib import closing
@@ -26,6 +27,7 @@ def read_layer(
     *,
     where: str | None = None,
     drop_broken: bool = False,
+    fids: bool = False,
 ) -> Any:
     """Read one layer as a GeoDataFrame.
 
@@ -34,11 +36,41 @@ def read_layer(
         layer: Its layer; the first one when None.
         where: SQL condition on its columns; all rows when None.
         drop_broken: Give None for a geometry that cannot be one (a ring that is not closed).
+        fids: Index the rows by their feature ids, not from 0.
 
     Raises:
-        InputDataError: The file is missing, of another format, damaged, or lacks the layer.
+        InputDataError: The file is missing, of another format, damaged, incomplete, or lacks the
+            layer.
     """
     path = Path(path)
+    _check_file(path)
+    try:
+        return gpd.read_file(
+            path,
+            layer=layer,
+            where=where,
+            engine="pyogrio",
+            on_invalid="ignore" if drop_broken else "raise",
+            fid_as_index=fids,
+        )
+    except (DataSourceError, DataLayerError, ShapelyError, ValueError) as error:
+        raise InputDataError("vector file cannot be read", f"{path.name}: {error}") from error
+
+
+def layers_of(path: Path) -> list[tuple[str, str | None]]:
+    """Return name and kind of geometry (``MultiPolygon``; None for a table) of each layer.
+
+    Raises:
+        InputDataError: The file is missing, of another format, damaged or incomplete.
+    """
+    _check_file(path)
+    try:
+        return [(str(name), kind and str(kind)) for name, kind in pyogrio.list_layers(path)]
+    except DataSourceError as error:
+        raise InputDataError("vector file cannot be read", f"{path.name}: {error}") from error
+
+
+def _check_file(path: Path) -> None:
     if not path.is_file():
         raise InputDataError("file not found", f"{path} does not exist or is no file")
     if path.suffix.lower() not in DRIVERS:
@@ -48,11 +80,19 @@ def read_layer(
         )
     if not path.stat().st_size:
         raise InputDataError("vector file cannot be read", f"{path.name} is empty (0 bytes)")
-    try:
-        broken = "ignore" if drop_broken else "raise"
-        return gpd.read_file(path, layer=layer, where=where, engine="pyogrio", on_invalid=broken)
-    except (DataSourceError, DataLayerError, ShapelyError, ValueError) as error:
-        raise InputDataError("vector file cannot be read", f"{path.name}: {error}") from error
+    if path.suffix.lower() == ".shp":
+        _check_companions(path)
+
+
+def _check_companions(path: Path) -> None:
+    present = {other.suffix.lower() for other in path.parent.glob(f"{glob.escape(path.stem)}.*")}
+    lacking = [suffix for suffix in (".shx", ".dbf") if suffix not in present]
+    if lacking:
+        raise InputDataError(
+            "Shapefile is not complete",
+            f"a Shapefile is several files: {' and '.join(lacking)} of {path.stem} is not beside "
+            f"{path.name}. Give the layer as GeoPackage or GeoJSON, which is one file.",
+        )
 
 
 def write_layers(path: Path, layers: Mapping[str, Any]) -> None:

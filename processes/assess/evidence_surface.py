@@ -101,8 +101,14 @@ def surface_evidence(
 
 
 def shape_of(polygon: Any) -> tuple[float, float]:
-    """Return length over width, and width in metres, of the smallest rectangle around an object."""
-    corners = shapely.get_coordinates(shapely.minimum_rotated_rectangle(polygon))[:3]
+    """Return length over width, and width in metres, of the smallest rectangle around an object.
+
+    Of an object in several parts the largest one counts: a rectangle around all of them would say
+    how they lie to one another.
+    """
+    parts = shapely.get_parts(polygon)
+    largest = parts[np.argmax(shapely.area(parts))]
+    corners = shapely.get_coordinates(shapely.minimum_rotated_rectangle(largest))[:3]
     sides = sorted(math.dist(corners[i], corners[i + 1]) for i in (0, 1))
     return round(sides[1] / sides[0], 2) if sides[0] else math.inf, round(sides[0], 2)
 

@@ -69,10 +69,11 @@ def run(args: argparse.Namespace, progress: Progress) -> None:
     surface = Surface.open(args.ndom, args.items, batch.crs)
     reach = Reach(Thresholds(**{name: getattr(args, name) for name in names}), surface.cell)
     reach.check(batch.buffer)
+    surface.publish(Path(f"ndom-{batch.id}.tif"), batch)
     crowns, structures = [], []
 
     def report(done: int, total: int) -> None:
-        progress.update(done, total + 1, "blocks", "crowns")
+        progress.update(done + 1, total + 2, "blocks", "crowns")
 
     report(0, 0)
     for found, raised in detect(surface.read, batch.core, reach, report=report):
@@ -86,8 +87,7 @@ def run(args: argparse.Namespace, progress: Progress) -> None:
             "structures": structure_layer(roofs, batch.crs),
         },
     )
-    surface.publish(Path(f"ndom-{batch.id}.tif"), batch)
-    progress.update(len(crowns) + 1, len(crowns) + 1, "blocks", "surface written")
+    progress.update(len(crowns) + 2, len(crowns) + 2, "blocks", "crowns written")
 
 
 def _keep_freed_memory() -> None:

@@ -20,6 +20,41 @@ NODATA = -9999.0
 PART = 2048  # rows and columns written at a time
 
 
+HIGHEST = 300.0  # metres above ground; no tree and hardly a mast is higher
+LOW = 5.0  # metres above ground; also a closed forest has gaps and ways
+MOST_HIGH = 0.001  # share of cells above HIGHEST
+LEAST_LOW = 0.00001  # share of cells below LOW
+ENOUGH_CELLS = 1_000_000  # 25 ha at 0.5 m; a smaller piece may lie in a stand without a gap
+
+
+@dataclass
+class _Counted:
+    """How many cells with data were seen, too high ones and low ones: what tells the unit."""
+
+    known: int = 0
+    high: int = 0
+    low: int = 0
+
+    def add(self, heights: NDArray[np.float32]) -> None:
+        self.known += int(np.isfinite(heights).sum())
+        self.high += int((heights > HIGHEST).sum())
+        self.low += int((heights < LOW).sum())
+
+    def check(self, batch: str) -> None:
+        """Raise when these cannot be heights above ground in metres."""
+        if self.high > MOST_HIGH * self.known:
+            seen = f"{self.high / self.known:.1%} of its cells are above {HIGHEST:g} m"
+        elif self.known >= ENOUGH_CELLS and self.low < LEAST_LOW * self.known:
+            seen = f"almost none of its {self.known} cells is below {LOW:g} m"
+        else:
+            return
+        raise InputDataError(
+            "surface model is not in metres above ground",
+            f"batch {batch}: {seen}. Expected the height above ground (nDOM), in metres: not that "
+            "above the sea, and not in centimetres.",
+        )
+
+
 @dataclass(frozen=True)
 class Surface:
     """The nDOM tiles of a batch, on one grid in the batch's CRS."""
@@ -71,7 +106,11 @@ class Surface:
         return dates
 
     def publish(self, path: Path, batch: Batch) -> None:
-        """Write the core as Cloud Optimized GeoTIFF with the heights as they are."""
+        """Write the core as Cloud Optimized GeoTIFF with the heights as they are.
+
+        Raises:
+            InputDataError: They cannot be metres above ground.
+        """
         core, half = batch.core, self.cell / 2
         corner = Bounds(core.left, core.top - half, core.left + half, core.top)
         transform = self.read(corner)[1]
@@ -79,7 +118,7 @@ class Surface:
         rows = max(round((transform.f - core.bottom) / self.cell), 1)
         write_cog_in_parts(
             path,
-            self._parts(rows, cols, transform),
+            self._parts(batch.id, rows, cols, transform),
             shape=(1, rows, cols),
             dtype="float32",
             transform=transform,
@@ -89,16 +128,19 @@ class Surface:
         )
 
     def _parts(
-        self, rows: int, cols: int, transform: Any
+        self, batch: str, rows: int, cols: int, transform: Any
     ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
+        counted = _Counted()
         for row in range(0, rows, PART):
             for col in range(0, cols, PART):
                 height, width = min(PART, rows - row), min(PART, cols - col)
                 left, top = transform @ (col, row)
                 right, bottom = transform @ (col + width, row + height)
                 data, _ = self.read(Bounds(left, bottom, right, top))
+                counted.add(data)
                 part = np.where(np.isnan(data), np.float32(NODATA), data)
                 yield Window(col, row, width, height), part[None]
+        counted.check(batch)
 
 
 def _check_bands(tile: Any, path: Path) -> None:

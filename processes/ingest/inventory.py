@@ -13,7 +13,6 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import pyogrio
 import shapely
 from pyproj import CRS
 from shapely.geometry.base import BaseGeometry
@@ -22,7 +21,7 @@ from processes.ingest.area import polygons
 from processes.ingest.findings import Findings
 from processes.ingest.reference_systems import moved
 from processes.stage import InputDataError
-from processes.vector import DRIVERS, read_layer
+from processes.vector import DRIVERS, layers_of, read_layer
 
 # Column of the result -> names that inventories use for it, best first, compared without case.
 COLUMNS: dict[str, tuple[str, ...]] = {
@@ -39,18 +38,22 @@ COLUMNS: dict[str, tuple[str, ...]] = {
 }
 
 
+SHAPEFILE_NAME = 10
+"""Characters of a column's name that a Shapefile keeps."""
+
+
 def read_inventory(path: Path, crs: CRS, findings: Findings) -> Any:
     """Read all objects of an inventory, in file order, as a GeoDataFrame in `crs`.
 
-    Columns: object_id (unique text), name, municipality, district, code, inventory_date (ISO),
-    inventory_trees (whole number or missing), area_m2, source_fid (row in the file, from 1),
-    geometry_note, geometry (MultiPolygon, 2D, valid).
+    Columns: object_id (unique text), name, municipality, district, code, inventory_date (ISO; a
+    month or year where no day is given), inventory_trees (whole number or missing), area_m2,
+    source_fid (row in the file, from 1), geometry_note, geometry (MultiPolygon, 2D, valid).
 
     Raises:
         InputDataError: Unreadable, without CRS, without objects, or with coordinates that its
             CRS does not allow.
     """
-    frame = read_layer(path, _polygon_layer(path), drop_broken=True)
+    frame = _read(path)
     if not len(frame):
         raise InputDataError(
             "inventory holds no objects", f"{path.name} is readable but empty; expected polygons"
@@ -113,19 +116,26 @@ def check_place(objects: Any, area: BaseGeometry) -> None:
         )
 
 
-def _polygon_layer(path: Path) -> str | None:
-    if path.suffix.lower() not in DRIVERS or not path.is_file() or not path.stat().st_size:
-        return None  # read_layer says what is wrong
-    try:
-        layers = pyogrio.list_layers(path)
-    except pyogrio.errors.DataSourceError as error:
-        raise InputDataError("vector file cannot be read", f"{path.name}: {error}") from error
+def _read(path: Path) -> Any:
+    """Read the layer of polygons; ids that GeoJSON features have as numbers become a column."""
+    frame = read_layer(path, _polygon_layer(path), drop_broken=True, fids=True)
+    numbers = frame.index.to_numpy()
+    frame = frame.reset_index(drop=True)
+    # Features without ids are numbered from 0, which says no more than their order.
+    told = DRIVERS[path.suffix.lower()] == "GeoJSON" and (numbers != np.arange(len(frame))).any()
+    if told and _find(frame, "object_id") is None:
+        frame["id"] = numbers.astype(str)
+    return frame
+
+
+def _polygon_layer(path: Path) -> str:
+    layers = layers_of(path)
     for name, kind in layers:
-        if kind is not None and "Polygon" in str(kind):
-            return str(name)
+        if kind is not None and "Polygon" in kind:
+            return name
     for name, kind in layers:
-        if kind is not None and str(kind) in ("Unknown", "GeometryCollection"):
-            return str(name)
+        if kind in ("Unknown", "GeometryCollection"):
+            return name
     raise InputDataError(
         "inventory holds no polygon layer",
         f"{path.name} has {', '.join(f'{name} ({kind})' for name, kind in layers) or 'no layer'}",
@@ -202,11 +212,20 @@ def _note_unread(column: str, given: Any, read: Any, findings: Findings) -> None
 
 
 def _find(frame: Any, column: str) -> Any:
+    """Return the column of an inventory that stands for one of the result; None without one."""
     by_name = {str(name).lower(): name for name in frame.columns if name != frame.geometry.name}
-    for alias in COLUMNS[column]:
+    for alias in (*COLUMNS[column], *_cut_names(column)):
         if alias in by_name:
             return frame[by_name[alias]]
     return None
+
+
+def _cut_names(column: str) -> list[str]:
+    """Return what Shapefiles leave of a column's names, where that is no other column's name."""
+    others = (alias for name, aliases in COLUMNS.items() if name != column for alias in aliases)
+    cut = {alias[:SHAPEFILE_NAME] for alias in others}
+    names = [alias[:SHAPEFILE_NAME] for alias in COLUMNS[column] if len(alias) > SHAPEFILE_NAME]
+    return [name for name in names if name not in cut]
 
 
 def _texts(values: Any, count: int) -> list[str | None]:
@@ -228,12 +247,16 @@ def _dates(values: Any, count: int) -> list[str | None]:
 
 
 def _day(value: Any) -> str | None:
-    """Return an ISO date, out of a date, an ISO text, ``31.12.2020``, a month or a year."""
+    """Return an ISO date, out of a date, an ISO text or ``31.12.2020``.
+
+    A month or a year alone stays one: which day of it is for those to say who compare dates.
+    """
     text = _text(value.isoformat() if hasattr(value, "isoformat") and value == value else value)
     if text is None:
         return None
     if re.fullmatch(r"\d{4}(-\d{2})?", text):
-        text = f"{text}-01-01"[:10]
+        known = pd.to_datetime(f"{text}-01-01"[:10], format="%Y-%m-%d", errors="coerce")
+        return None if pd.isna(known) else text
     parts = text.split(".")
     if len(parts) == 3 and all(part.isdigit() for part in parts):
         text = f"{parts[2]:0>4}-{parts[1]:0>2}-{parts[0]:0>2}"

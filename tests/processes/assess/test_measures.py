@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 from rasterio.transform import from_origin
-from shapely.geometry import Polygon, box
+from shapely.geometry import MultiPolygon, Polygon, box
 
 from processes.assess.evidence_image import crown_ndvi, image_evidence, view_of
 from processes.assess.evidence_sentinel2 import BANDS, sentinel2_evidence, weighted_median
@@ -191,3 +191,8 @@ def test_shape_is_measured_along_the_object() -> None:
     assert shape_of(box(0, 0, 60, 20)) == (3.0, 20.0)
     turned = Polygon([(0, 0), (48, 36), (36, 52), (-12, 16)])  # 60 m by 20 m
     assert shape_of(turned) == (3.0, 20.0)
+
+
+def test_shape_of_an_object_in_parts_is_that_of_the_largest() -> None:
+    parts = MultiPolygon([box(0, 0, 60, 20), box(500, 0, 510, 10)])
+    assert shape_of(parts) == (3.0, 20.0)

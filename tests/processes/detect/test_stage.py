@@ -172,3 +172,24 @@ def test_cwltool_gives_the_same_bytes_in_a_process_of_its_own(tmp_path, tile, st
     _, _, folder = stage("run", tile, "--items", str(items))
     for name in ("crowns-b1.gpkg", "ndom-b1.tif"):
         assert (tmp_path / "cwl" / name).read_bytes() == (folder / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("factor", "offset", "words"),
+    [(100, 0, "are above 300 m"), (1, 500, "are above 300 m"), (1, 38, "is below 5 m")],
+    ids=["centimetres", "above the sea, in the hills", "above the sea, in the plain"],
+)
+def test_what_is_no_height_above_ground_is_refused(tmp_path, stage, factor, offset, words):
+    ndom = plant(surface(1200), 60, 40, 7.0, 60) * factor + offset
+    tile = write_tile(tmp_path / "tile.tif", ndom)
+    code, error, folder = stage("run", tile, "--core=372000,5727400,372600,5728000")
+    assert (code, error["title"]) == (65, "surface model is not in metres above ground")
+    assert "batch b1" in error["detail"]
+    assert words in error["detail"]
+    assert not list(folder.iterdir())
+
+
+def test_a_small_piece_of_closed_forest_is_a_surface_model(tmp_path, stage):
+    tile = write_tile(tmp_path / "tile.tif", surface(120) + 20)
+    code, error, _ = stage("run", tile)
+    assert (code, error) == (0, None)

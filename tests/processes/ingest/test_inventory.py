@@ -49,8 +49,9 @@ def test_german_columns_become_the_known_ones(tmp_path):
     ("given", "iso"),
     [
         ("2012-06-01", "2012-06-01"),
-        ("2012", "2012-01-01"),
-        ("2012-06", "2012-06-01"),
+        ("2012", "2012"),
+        ("2012-06", "2012-06"),
+        ("2012-13", None),
         ("3.6.2012", "2012-06-03"),
         ("?", None),
     ],
@@ -209,3 +210,48 @@ def test_an_object_is_at_home_where_its_inner_point_lies(tmp_path):
         id=["inside", "mostly", "barely"],
     )
     assert at_home(read(path)[0], box(0, 0, 20, 20))["object_id"].tolist() == ["inside", "mostly"]
+
+
+def geojson(path, ids):
+    place = shapely.geometry.mapping(box(7.0, 51.0, 7.001, 51.001))
+    features = [
+        {"type": "Feature", "properties": {"hk": "HK2"}, "geometry": place}
+        | ({} if number is None else {"id": number})
+        for number in ids
+    ]
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": features}))
+    return path
+
+
+@pytest.mark.parametrize("ids", [[4711, 12], [1, 2], ["a-1", "b"]])
+def test_ids_of_geojson_features_are_kept(tmp_path, ids):
+    objects, notes = read(geojson(tmp_path / "a.geojson", ids))
+    assert objects["object_id"].tolist() == [str(number) for number in ids]
+    assert notes == []
+
+
+def test_geojson_features_without_ids_are_named_by_their_place(tmp_path):
+    objects, _ = read(geojson(tmp_path / "a.geojson", [None, None]))
+    assert [name[:3] for name in objects["object_id"]] == ["at-", "at-"]
+
+
+def test_names_that_a_shapefile_cut_are_known(tmp_path):
+    path = tmp_path / "a.shp"
+    frame = gpd.GeoDataFrame(
+        {"Objektkennung": ["BT-1"], "Objektbezeichnung": ["Am Hang"], "Anzahl_Baeume": [12],
+         "Erfassungsdatum": ["2012-06"]},
+        geometry=[box(0, 0, 9, 9)], crs="EPSG:25832",
+    )  # fmt: skip
+    with pytest.warns(UserWarning, match="10 characters"), pytest.warns(RuntimeWarning):
+        frame.to_file(path, engine="pyogrio")
+    row = read(path)[0].iloc[0]
+    found = row[["object_id", "name", "inventory_trees", "inventory_date"]].tolist()
+    assert found == ["BT-1", "Am Hang", 12, "2012-06"]
+
+
+def test_a_shapefile_without_its_other_files_says_so(tmp_path):
+    path = save(tmp_path / "a.shp", [box(0, 0, 9, 9)], id=["a"])
+    path.with_suffix(".shx").unlink()
+    path.with_suffix(".dbf").unlink()
+    with pytest.raises(InputDataError, match=r"\.shx and \.dbf of a is not beside a\.shp"):
+        read(path)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 from k8s_manager.errors import ConfigError
 from k8s_manager.identity import ANONYMOUS, Identity, Role
-from k8s_manager.setting_values import converted
+from k8s_manager.setting_values import section_values
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -47,22 +47,7 @@ class IdentitySettings:
         Raises:
             ConfigError: A value is not what is expected, or a name is not known.
         """
-        section = given or {}
-        if not isinstance(section, Mapping):
-            raise ConfigError("server.manager.identity must map names to values")
-        names = {item.name for item in fields(cls)}
-        if unknown := sorted(set(section) - names):
-            raise ConfigError(
-                f"server.manager.identity: {', '.join(unknown)} is no setting; "
-                f"there are {', '.join(sorted(names))}"
-            )
-        values = {}
-        for item in fields(cls):
-            variable = f"CDI_IDENTITY_{item.name.upper()}"
-            value = env.get(variable) or section.get(item.name)
-            if value is not None and value != "":
-                values[item.name] = converted(variable, str(item.type), value)
-        settings = cls(**values)
+        settings = cls(**section_values(cls, "identity", given, env))
         settings._check()
         return settings
 

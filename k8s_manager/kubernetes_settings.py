@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from k8s_manager.errors import ConfigError
-from k8s_manager.setting_values import converted
+from k8s_manager.setting_values import section_values
 
 
 @dataclass(frozen=True)
@@ -87,22 +87,7 @@ class KubernetesSettings:
         Raises:
             ConfigError: A value is not what is expected, or a name is not known.
         """
-        section = given or {}
-        if not isinstance(section, Mapping):
-            raise ConfigError("server.manager.kubernetes must map names to values")
-        names = {item.name for item in fields(cls)}
-        if unknown := sorted(set(section) - names):
-            raise ConfigError(
-                f"server.manager.kubernetes: {', '.join(unknown)} is no setting; "
-                f"there are {', '.join(sorted(names))}"
-            )
-        values = {}
-        for item in fields(cls):
-            variable = f"CDI_KUBERNETES_{item.name.upper()}"
-            value = env.get(variable) or section.get(item.name)
-            if value is not None and value != "":
-                values[item.name] = converted(variable, str(item.type), value)
-        settings = cls(**values)
+        settings = cls(**section_values(cls, "kubernetes", given, env))
         if settings.max_pods < 1 or settings.temporary_repeats < 0:
             raise ConfigError(
                 f"CDI_KUBERNETES_MAX_PODS is {settings.max_pods} and "

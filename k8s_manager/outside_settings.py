@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from k8s_manager.errors import ConfigError
-from k8s_manager.setting_values import converted
+from k8s_manager.setting_values import section_values
 
 _HOST = re.compile(r"(\*\.)?[a-z0-9_.-]+(:[0-9]{1,5})?|\[[0-9a-f:.]+\](:[0-9]{1,5})?")
 _LISTS = ("input_hosts", "callback_hosts", "http_hosts", "private_hosts")
@@ -52,22 +52,7 @@ class OutsideSettings:
         Raises:
             ConfigError: A value is not what is expected, or a name is not known.
         """
-        section = given or {}
-        if not isinstance(section, Mapping):
-            raise ConfigError("server.manager.outside must map names to values")
-        names = {item.name for item in fields(cls)}
-        if unknown := sorted(set(section) - names):
-            raise ConfigError(
-                f"server.manager.outside: {', '.join(unknown)} is no setting; "
-                f"there are {', '.join(sorted(names))}"
-            )
-        values = {}
-        for item in fields(cls):
-            variable = f"CDI_OUTSIDE_{item.name.upper()}"
-            value = env.get(variable) or section.get(item.name)
-            if value is not None and value != "":
-                values[item.name] = converted(variable, str(item.type), value)
-        settings = cls(**values)
+        settings = cls(**section_values(cls, "outside", given, env))
         settings._check()
         return settings
 

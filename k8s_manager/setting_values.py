@@ -3,12 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from k8s_manager.errors import ConfigError
 
 _TRUTH = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+def section_values(
+    settings: type[Any], name: str, given: Any, env: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what file and environment say of one section, by the fields of its dataclass.
+
+    Args:
+        settings: The dataclass; its fields are the settings that there are.
+        name: Of the section below ``server.manager``; variables are named ``CDI_<NAME>_<FIELD>``.
+        given: The section as the file has it; None where it has none.
+        env: The environment; it beats the file.
+
+    Raises:
+        ConfigError: A value is not what is expected, or a name is not known.
+    """
+    section = given or {}
+    if not isinstance(section, Mapping):
+        raise ConfigError(f"server.manager.{name} must map names to values")
+    known = {item.name for item in fields(settings)}
+    if unknown := sorted(set(section) - known):
+        raise ConfigError(
+            f"server.manager.{name}: {', '.join(unknown)} is no setting; "
+            f"there are {', '.join(sorted(known))}"
+        )
+    values = {}
+    for item in fields(settings):
+        variable = f"CDI_{name.upper()}_{item.name.upper()}"
+        value = env.get(variable) or section.get(item.name)
+        if value is not None and value != "":
+            values[item.name] = converted(variable, str(item.type), value)
+    return values
 
 
 def converted(variable: str, kind: str, given: Any) -> Any:

@@ -46,6 +46,21 @@ class Example:
 
 def examples_of(service: Service, process: Process) -> list[Example]:
     """Return the examples of a process; a file that cannot be read is logged and left out."""
+    found = _configured(service, process)
+    described = description.describe(process)
+    if found or not any("example" in part["schema"] for part in described["inputs"].values()):
+        return found
+    request = _from_schemas(described)
+    return [Example(N_("Example"), request)] if request else []
+
+
+def example_request(service: Service, process: Process) -> Mapping[str, Any] | None:
+    """Return one request that the process accepts; None where nobody gives one."""
+    found = _configured(service, process)
+    return found[0].request if found else _from_schemas(description.describe(process))
+
+
+def _configured(service: Service, process: Process) -> list[Example]:
     resource = service.config["resources"].get(process.id) or {}
     folder = service.settings.config.absolute().parent
     found = []
@@ -53,7 +68,7 @@ def examples_of(service: Service, process: Process) -> list[Example]:
         request = _request(folder / str(entry["request"]))
         if request is not None:
             found.append(Example(entry.get("title", N_("Example")), request))
-    return found or _from_schemas(process)
+    return found
 
 
 @functools.lru_cache(maxsize=256)
@@ -66,11 +81,7 @@ def _request(path: Path) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def _from_schemas(process: Process) -> list[Example]:
-    described = description.describe(process)
+def _from_schemas(described: dict[str, Any]) -> Mapping[str, Any] | None:
     inputs = example_inputs(described)
-    needed = [name for name, part in described["inputs"].items() if part.get("minOccurs", 1)]
-    named = any("example" in part["schema"] for part in described["inputs"].values())
-    if not named or not set(needed) <= set(inputs):
-        return []
-    return [Example(N_("Example"), {"inputs": inputs})]
+    needed = {name for name, part in described["inputs"].items() if part.get("minOccurs", 1)}
+    return {"inputs": inputs} if needed <= set(inputs) else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ogcapi import openapi_components, openapi_processes, openapi_security
+from ogcapi import examples, openapi_components, openapi_processes, openapi_security
 from ogcapi.collection_views import ITEM_PARAMETERS, filters
 from ogcapi.monitoring_views import METRICS
 from ogcapi.service import Service
@@ -170,7 +170,7 @@ def _processes(service: Service) -> dict[str, Any]:
             "processes", f"describe_{key}", process.title, schema="process"
         )
         content: dict[str, Any] = {"schema": openapi_processes.execute_request(process)}
-        example = openapi_processes.example(service, process)
+        example = examples.example_request(service, process)
         if example is not None:
             content["example"] = example
         paths[f"/processes/{process.id}/execution"] = {

@@ -6,19 +6,12 @@ its schema, in each form in which it may be given (OGC 18-062r2, 7.11.2), and wi
 
 from __future__ import annotations
 
-import functools
-import json
-import logging
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from k8s_manager import description
 from k8s_manager.cwl_model import Process
-from k8s_manager.processor import example_inputs
-from ogcapi.service import Service
 
-LOGGER = logging.getLogger(__name__)
 JSON = "application/json"
 RESULTS = {
     "description": "The results of a synchronous execution: a document, or as they are",
@@ -75,31 +68,6 @@ def execute_request(process: Process) -> dict[str, Any]:
         "properties": members,
         **({"required": ["inputs"]} if needed else {}),
     }
-
-
-def example(service: Service, process: Process) -> dict[str, Any] | None:
-    """Return an execute request that the process accepts, None where nobody gives one.
-
-    The first of the ``examples`` beside the process in the configuration, else what the schemas of
-    the inputs have as examples and defaults, if that suffices.
-    """
-    resource = service.config["resources"].get(process.id) or {}
-    for entry in resource.get("examples") or []:
-        return _read(service.settings.config.absolute().parent / str(entry["request"]))
-    described = description.describe(process)
-    inputs = example_inputs(described)
-    needed = {name for name, entry in described["inputs"].items() if entry.get("minOccurs", 1)}
-    return {"inputs": inputs} if needed <= set(inputs) else None
-
-
-@functools.lru_cache(maxsize=256)
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        LOGGER.warning("an example is not offered: %s: %s", path, error)
-        return None
-    return document if isinstance(document, dict) else None
 
 
 def _input(entry: Mapping[str, Any]) -> dict[str, Any]:

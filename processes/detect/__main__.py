@@ -11,7 +11,7 @@ import dataclasses
 import os
 from pathlib import Path
 
-from processes.grid import Batch, Bounds
+from processes.batch_arguments import add_batch, batch_of
 from processes.stage import Progress, run_stage
 
 OPTIONS = [
@@ -37,15 +37,7 @@ OPTIONS = [
 def parser() -> argparse.ArgumentParser:
     """Describe the command line; names and defaults are those of ``process.cwl``."""
     p = argparse.ArgumentParser(prog="python -m processes.detect", description=__doc__)
-    batch = p.add_argument_group("batch")
-    batch.add_argument("--batch-id", required=True, help="names the outputs")
-    batch.add_argument("--core", required=True, type=Bounds.parse, help="xmin,ymin,xmax,ymax")
-    batch.add_argument("--buffer", type=float, default=30.0, help="metres around the core")
-    batch.add_argument("--crs", required=True, help="CRS of core and results, e.g. EPSG:25832")
-    batch.add_argument("--ndom", type=Path, action="append", default=[], help="surface model tile")
-    batch.add_argument("--dop", type=Path, action="append", default=[], help="not used")
-    batch.add_argument("--s2", type=Path, action="append", default=[], help="not used")
-    batch.add_argument("--items", type=Path, help="STAC items of the files, for their dates")
+    add_batch(p)
     for name, default, text in OPTIONS:
         p.add_argument(f"--{name}", type=float, default=default, help=f"{text} (%(default)s)")
     return p
@@ -64,7 +56,7 @@ def run(args: argparse.Namespace, progress: Progress) -> None:
 
     cv2.setNumThreads(1)  # a step is granted one core
     _keep_freed_memory()
-    batch = Batch(args.batch_id, args.core, args.buffer, args.crs)
+    batch = batch_of(args)
     names = [field.name for field in dataclasses.fields(Thresholds)]
     surface = Surface.open(args.ndom, args.items, batch.crs)
     reach = Reach(Thresholds(**{name: getattr(args, name) for name in names}), surface.cell)

@@ -11,12 +11,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from processes.grid import Batch, Bounds
+from processes.batch_arguments import add_batch, batch_of
 from processes.stage import InputDataError, Progress, run_stage, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from processes.grid import Batch
     from processes.preprocess.image import Written
     from processes.preprocess.items import Orthophoto, Scene
     from processes.preprocess.objects import InventoryObject
@@ -34,15 +35,7 @@ NOT_MEASURED: dict[str, Any] = {
 def parser() -> argparse.ArgumentParser:
     """Describe the command line; names and defaults are those of ``process.cwl``."""
     p = argparse.ArgumentParser(prog="python -m processes.preprocess", description=__doc__)
-    batch = p.add_argument_group("batch")
-    batch.add_argument("--batch-id", required=True, help="names the outputs")
-    batch.add_argument("--core", required=True, type=Bounds.parse, help="xmin,ymin,xmax,ymax")
-    batch.add_argument("--buffer", type=float, default=30.0, help="metres around the core")
-    batch.add_argument("--crs", required=True, help="CRS of core and results, e.g. EPSG:25832")
-    batch.add_argument("--ndom", type=Path, action="append", default=[], help="surface model tile")
-    batch.add_argument("--dop", type=Path, action="append", default=[], help="orthophoto tile")
-    batch.add_argument("--s2", type=Path, action="append", default=[], help="Sentinel-2 band file")
-    batch.add_argument("--items", type=Path, required=True, help="STAC items of the files")
+    add_batch(p, items_needed=True)
     p.add_argument("--objects", type=Path, required=True, help="inventory (GeoPackage)")
     p.add_argument("--period", required=True, help="2023-01-01/2023-12-31")
     p.add_argument("--use-unclassified", action="store_true", help="SCL 7 counts as clear")
@@ -63,7 +56,7 @@ def run(args: argparse.Namespace, progress: Progress) -> None:
     from processes.preprocess.items import orthophotos, read_items, scenes
     from processes.preprocess.objects import objects_near
 
-    batch = Batch(args.batch_id, args.core, args.buffer, args.crs)
+    batch = batch_of(args)
     items = read_items(args.items)
     usable, discarded = _in_period(scenes(items, args.s2), args.period)
     photos = orthophotos(items, args.dop)

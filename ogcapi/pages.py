@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 import threading
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -37,15 +37,25 @@ FIRST_COLUMNS = ("name", "municipality", "verdict", "reason_main", "trees", "con
 COLUMNS = 8
 
 
-def page(template: str, status: int = 200, path: str | None = None, **context: Any) -> Response:
+def page(
+    template: str,
+    status: int = 200,
+    path: str | None = None,
+    query: Mapping[str, str] | None = None,
+    has_json: bool = True,
+    **context: Any,
+) -> Response:
     """Render a template to an answer.
 
     Args:
         template: Its name.
         status: Of the answer.
         path: Address of the page below the service's root, where it is not the request's.
+        query: Query parameters of that address.
+        has_json: Whether that address answers in JSON too.
         context: What the template needs.
     """
+    here = _here(path, query or {})
     settings = current_app.extensions["cdi"].settings
     config = current_app.extensions["cdi"].config
     text = (
@@ -61,8 +71,8 @@ def page(template: str, status: int = 200, path: str | None = None, **context: A
             who=shown(),
             signed_in=COOKIE in request.cookies,
             sign_in=_sign_in(),
-            switches=_switches(path),
-            alternate=_address(path, f="json"),
+            switches=_switches(*here),
+            alternate=_address(*here, f="json") if has_json and _is_read(path) else None,
             **context,
         )
     )
@@ -133,19 +143,42 @@ def _keep_language(answer: Response) -> None:
     answer.headers["Cache-Control"] = "private, no-cache"  # a shared cache would hand it to others
 
 
-def _switches(path: str | None) -> list[dict[str, str]]:
-    """Return the languages with the address of this page in each."""
+Query = list[tuple[str, str]]
+
+
+def _is_read(path: str | None) -> bool:
+    """Tell whether the page shows what its address shows, and not what became of a request."""
+    return path is not None or request.method in ("GET", "HEAD")
+
+
+def _here(path: str | None, query: Mapping[str, str]) -> tuple[str, Query]:
+    """Return path and query of an address at which a page like this can be read.
+
+    What became of a request cannot be read again: there it is the page that it came from.
+    """
+    if path is not None:
+        return path, list(query.items())
+    if _is_read(path):
+        return request.path, list(request.args.items(multi=True))
+    found = request.path.rstrip("/")
+    routes = current_app.url_map.bind("")
+    while found and not routes.test(found, "GET"):
+        found = found.rpartition("/")[0]
+    return found or "/", []
+
+
+def _switches(path: str, query: Query) -> list[dict[str, str]]:
+    """Return the languages with the address of a page in each."""
     return [
-        {"code": code, "name": name, "address": _address(path, lang=code)}
+        {"code": code, "name": name, "address": _address(path, query, lang=code)}
         for code, name in negotiation.LANGUAGES.items()
     ]
 
 
-def _address(path: str | None, **changes: str) -> str:
-    """Return the address of this page with another query parameter."""
-    given = [] if path else list(request.args.items(multi=True))
-    query = [(key, value) for key, value in given if key not in changes]
-    return f"{_root()}{quote(path or request.path)}?{urlencode([*query, *changes.items()])}"
+def _address(path: str, query: Query, **changes: str) -> str:
+    """Return the address of a page with another query parameter."""
+    kept = [(key, value) for key, value in query if key not in changes]
+    return f"{_root()}{quote(path)}?{urlencode([*kept, *changes.items()])}"
 
 
 def _sign_in() -> str:

@@ -59,7 +59,16 @@ def sign_out() -> Response:
 
 def _page(target: str, refused: Problem | None = None) -> Response:
     status = refused.status if refused is not None else 200
-    answer = pages.page("sign_in.html", status, target=_inside(target), refused=refused)
+    inside = _inside(target)
+    answer = pages.page(
+        "sign_in.html",
+        status,
+        path="/sign-in",
+        query={"next": inside} if inside else {},
+        has_json=False,
+        target=inside,
+        refused=refused,
+    )
     answer.headers["Cache-Control"] = "no-store"
     return answer
 

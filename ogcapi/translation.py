@@ -62,6 +62,11 @@ def number(value: float) -> str:
     return str(format_decimal(value, locale=negotiation.language()))
 
 
+def limit(value: float) -> str:
+    """Return a number with all its digits, as it is written in the language of the page."""
+    return str(format_decimal(value, locale=negotiation.language(), decimal_quantization=False))
+
+
 def moment(time: str) -> str:
     """Return an ISO-8601 time in UTC as it is written in the language of the page; "" for ""."""
     if not time or negotiation.language() != "de":

@@ -115,6 +115,13 @@ def test_each_input_is_asked_for_by_a_field_of_its_kind(
     assert [name for name, field in fields.items() if field.main] == ["name", "box", "area"]
 
 
+def test_numbers_are_written_as_the_page_writes_them(tmp_path: Path) -> None:
+    app = create_app(Settings.load(env={}, config=configuration(tmp_path)))
+    with app.test_request_context("/?lang=de"):
+        found = form_fields.fields_of(load_process(PROCESSES / "survey.cwl"), "de")
+    assert {field.id: field.expects for field in found}["height"] == "Zahl von 0,5 bis 20."
+
+
 def test_a_form_becomes_the_request_that_a_client_would_send(
     fields: dict[str, form_fields.Field],
 ) -> None:

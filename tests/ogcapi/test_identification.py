@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -231,6 +232,38 @@ def test_a_wrong_token_is_told_on_the_page(asking: Asking) -> None:
         assert sign_in(client, "").status_code == 400
 
 
+def test_pages_of_signing_in_can_be_read_in_another_language(asking: Asking) -> None:
+    with asking.client(headers=BROWSER) as client:
+        for page in (
+            client.get("/sign-in?next=/jobs"),
+            sign_in(client, "cdi_nonsense", "/jobs"),
+        ):
+            switched = client.get(in_german(page))
+            assert switched.status_code == 200
+            assert '<html lang="de">' in switched.text
+            assert 'name="next" value="/jobs"' in switched.text
+            assert "application/json" not in page.text  # there is no such document
+
+
+@pytest.mark.parametrize(
+    ("path", "read_at"),
+    [
+        ("/processes/greet/execution", "/processes/greet"),
+        ("/processes/greet/form/request", "/processes/greet/form"),
+        ("/jobs/none/retry", "/jobs/none"),
+        ("/no/such/page", "/"),
+    ],
+)
+def test_an_error_of_a_request_leads_to_the_page_that_it_came_from(
+    asking: Asking, path: str, read_at: str
+) -> None:
+    with asking.client(headers=BROWSER) as client:
+        page = client.post(path, content=b"{")
+        assert page.status_code >= 400
+        assert in_german(page) == f"{read_at}?lang=de"
+        assert "f=json" not in page.text
+
+
 @pytest.mark.parametrize(
     "target",
     ["//evil.example", "https://evil.example", "/\\evil.example", "/x\r\nSet-Cookie: a=b", "x", ""],
@@ -246,6 +279,11 @@ def test_signing_in_leads_to_no_other_host(asking: Asking, target: str) -> None:
 def sign_in(client: httpx.Client, token: str, target: str = "") -> httpx.Response:
     form = {"csrf": field(client.get("/sign-in")), "token": token, "next": target}
     return client.post("/sign-in", data=form)
+
+
+def in_german(page: httpx.Response) -> str:
+    """Return the address that the page's switch leads to."""
+    return html.unescape(page.text.split('lang="de" hreflang="de"')[0].rpartition('href="')[2][:-2])
 
 
 def field(page: httpx.Response) -> str:

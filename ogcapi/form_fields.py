@@ -14,8 +14,8 @@ from typing import Any
 from k8s_manager import description
 from k8s_manager.cwl_model import Input, Process, Texts
 from k8s_manager.cwl_types import Array, Primitive, required
+from ogcapi.translation import decimal
 from ogcapi.translation import gettext as _
-from ogcapi.translation import limit
 
 UNIT = re.compile(r"\s*\b(Unit|Einheit): (?P<unit>[^.]+)\.\s*$")
 LONG = 200  # characters from which on a text has room to be long
@@ -208,7 +208,7 @@ def _number(schema: Mapping[str, Any]) -> str:
     low, high = schema.get("minimum"), schema.get("maximum")
     words = {"word": word}
     words |= {
-        key: limit(value) for key, value in (("low", low), ("high", high)) if value is not None
+        key: decimal(value) for key, value in (("low", low), ("high", high)) if value is not None
     }
     if low is not None and high is not None:
         return _("%(word)s from %(low)s to %(high)s.") % words

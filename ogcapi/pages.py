@@ -220,6 +220,8 @@ def _environment() -> Environment:
     environment.filters["number"] = translation.number
     environment.filters["said"] = phrases.said
     environment.globals["word"] = phrases.word
+    environment.filters["decimal"] = translation.decimal
+    environment.filters["column"] = reasons.column
     environment.globals["reason"] = reasons.reason
     environment.globals["meanings"] = reasons.meanings
     return environment

@@ -62,9 +62,12 @@ def number(value: float) -> str:
     return str(format_decimal(value, locale=negotiation.language()))
 
 
-def limit(value: float) -> str:
-    """Return a number with all its digits, as it is written in the language of the page."""
-    return str(format_decimal(value, locale=negotiation.language(), decimal_quantization=False))
+def decimal(value: float) -> str:
+    """Return a number with all its digits and no other signs, as the page's language has it."""
+    language = negotiation.language()
+    return str(
+        format_decimal(value, locale=language, decimal_quantization=False, group_separator=False)
+    )
 
 
 def moment(time: str) -> str:

@@ -18,7 +18,8 @@ function label(feature, layer) {
   const properties = feature.properties || {};
   for (const name of NAMES.filter((key) => properties[key] !== null && properties[key] !== undefined)) {
     const line = document.createElement("div");
-    line.textContent = `${name}: ${MEANINGS[name]?.[properties[name]] ?? properties[name]}`;
+    const value = MEANINGS.values[name]?.[properties[name]] ?? properties[name];
+    line.textContent = `${MEANINGS.columns[name] ?? name}: ${value}`;
     box.append(line);
   }
   layer.bindPopup(box);

@@ -23,4 +23,4 @@ def test_a_feature_says_its_verdict_and_reason_in_the_language_of_the_page(
         page.locator('.map[data-drawn="1"]').click()  # in its middle, where the feature lies
         popup = page.locator(".leaflet-popup-content")
         expect(popup).to_contain_text(f"{SENTENCES[code]['de']} ({code})")
-        expect(popup).to_contain_text("verdict: unsicher")
+        expect(popup).to_contain_text("Urteil: unsicher")

@@ -161,14 +161,17 @@ def test_a_release_that_is_gone_is_a_clear_error(tmp_path):
 
 
 def test_a_worker_makes_only_so_many_coverages_at_once(release, monkeypatch):
-    making, most, counting = 0, 0, threading.Lock()
+    making, most, counting, full = 0, 0, threading.Lock(), threading.Event()
 
     def slow(*given):
         nonlocal making, most
         with counting:
             making += 1
             most = max(most, making)
-        time.sleep(0.05)
+            if most >= 8:
+                full.set()
+        full.wait(30)
+        time.sleep(0.05)  # for a ninth to come, if it may
         with counting:
             making -= 1
         return made(*given)

@@ -115,6 +115,7 @@ def append(path: Path, layer: str, frame: Any, geometry_type: str) -> None:
         layer=layer,
         driver="GPKG",
         geometry_type=geometry_type,
+        promote_to_multi=geometry_type.startswith("Multi") or None,
         append=path.exists(),
     )
 

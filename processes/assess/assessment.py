@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,24 @@ import rasterio
 import shapely
 from shapely.geometry import shape
 
-from processes.assess.candidates import find_candidates
+from processes.assess.candidates import CandidateSearch
 from processes.assess.gathered import Gathered
 from processes.assess.inventory import inventory_date, period_end, read_decisions, read_objects
 from processes.assess.objects import Assessor
-from processes.assess.output import write_candidates, write_objects
+from processes.assess.output import append_candidates, append_objects
 from processes.assess.provenance import Provenance
+from processes.assess.seen import seen_in
+from processes.assess.squares import squares_over
 from processes.assess.thresholds import from_options
-from processes.assess.trees import write_trees
-from processes.stage import InputDataError, Progress
+from processes.assess.trees import append_trees, start_trees
+from processes.stage import InputDataError, Progress, complete
+from processes.vector import add_index
 
 OUT_OBJECTS = Path("assessed-objects.gpkg")
 OUT_TREES = Path("assessed-trees.gpkg")
 OUT_CANDIDATES = Path("assessed-candidates.gpkg")
-
+SCRATCH = Path(".seen.scratch")
+JUDGING = 0.8  # share of the work
 
 CACHE_MB = 32  # of decoded blocks; GDAL would take a share of the machine's memory instead
 
@@ -66,16 +71,39 @@ def _assess(args: argparse.Namespace, progress: Progress) -> None:
     area = read_area(args.area)
     gathered = Gathered.find(args.batches, objects.crs)
     provenance = Provenance.read(args.items, objects.crs, gathered.dates_used())
-    assessor = Assessor(objects, gathered, provenance, limits, end, default_date)
-    judged = []
-    total = max(len(objects), 1)
-    for done, entry in enumerate(assessor.judge(), 1):
-        judged.append(entry)
-        progress.update(0.8 * done, total, "objects", "judging")
-    write_objects(OUT_OBJECTS, objects, judged, decisions, limits)
-    stems = write_trees(OUT_TREES, gathered, area, assessor)
-    progress.update(0.9 * total, total, "objects", "looking for candidates")
-    candidates = find_candidates(stems, gathered, assessor, area)
-    write_candidates(OUT_CANDIDATES, candidates, objects.crs)
+    with seen_in(SCRATCH) as seen:
+        assessor = Assessor(objects, gathered, provenance, limits, end, default_date, seen)
+        _judge_objects(assessor, decisions, progress)
+        _list_trees(assessor, area, progress)
     gathered.close()
+
+
+def _judge_objects(
+    assessor: Assessor, decisions: Mapping[str, tuple[str, str]], progress: Progress
+) -> None:
+    objects, done = assessor.objects, 0
+    with complete(OUT_OBJECTS) as partial:
+        append_objects(partial, objects, [], decisions, assessor.limits)
+        for judged in assessor.judge():
+            append_objects(partial, objects, judged, decisions, assessor.limits)
+            done += len(judged)
+            progress.update(JUDGING * done, len(objects), "objects", "judging")
+
+
+def _list_trees(assessor: Assessor, area: Any, progress: Progress) -> None:
+    """Write the trees and the candidates, which need the verdicts on all crowns near objects."""
+    search, crs = CandidateSearch(assessor, area), assessor.objects.crs
+    squares = list(squares_over(assessor.gathered.crowns_extent()))
+    total = max(len(assessor.objects), 1)
+    shapely.prepare(area)
+    with complete(OUT_TREES) as trees, complete(OUT_CANDIDATES) as candidates:
+        start_trees(trees, crs)
+        append_candidates(candidates, [], crs)
+        for done, square in enumerate(squares, 1):
+            stems = append_trees(trees, square, search.margin, assessor, area)
+            append_candidates(candidates, search.add(square, stems), crs)
+            share = JUDGING + (1 - JUDGING) * done / len(squares)
+            progress.update(share * total, total, "objects", "looking for candidates")
+        append_candidates(candidates, search.rest(), crs)
+        add_index(trees, "trees", "tree_id")  # who reads the trees in parts takes them by id
     progress.update(total, total, "objects", "done")

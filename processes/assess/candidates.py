@@ -15,15 +15,15 @@ import shapely
 from numpy.typing import NDArray
 
 from processes.assess import pattern
-from processes.assess.clusters import Limits, clusters_of
+from processes.assess.clusters import Groups, Limits
 from processes.assess.evidence import Evidence, Sentinel2, Surface
 from processes.assess.evidence_sentinel2 import sentinel2_evidence
 from processes.assess.evidence_surface import shape_of
 from processes.assess.gathered import Gathered
 from processes.assess.objects import Assessor
 from processes.assess.plots import EDGE, plots_of, trees_in, wide_parts
+from processes.assess.stems import Stems
 from processes.assess.thresholds import Thresholds
-from processes.assess.trees import Stems
 from processes.assess.votes import cast
 from processes.grid import Bounds
 
@@ -46,38 +46,57 @@ class Candidate:
     polygon: Any
 
 
-def find_candidates(
-    stems: Stems, gathered: Gathered, assessor: Assessor, area: Any
-) -> list[Candidate]:
-    """Return the candidates whose centre lies in `area`, from west to east."""
-    limits = assessor.limits
-    order = np.lexsort((stems.tops[:, 1], stems.tops[:, 0]))
-    tops, areas, heights = stems.tops[order], stems.areas[order], stems.heights[order]
-    usable = ~stems.in_object[order] & (heights <= limits.candidate_max_height)
-    stand = Limits(limits.candidate_link, limits.max_density, limits.max_cover, limits.min_trees)
-    found = []
-    for group in clusters_of(tops, areas, stand):
-        members = group[usable[group]]
-        if len(members) < limits.min_trees:
-            continue
-        for plot in _plots(tops[members], gathered, assessor):
-            inside = members[trees_in(plot, tops[members])]
-            if len(inside) < limits.min_trees:
+class CandidateSearch:
+    """The search for candidates whose centre lies in `area`, fed with trees square by square."""
+
+    def __init__(self, assessor: Assessor, area: Any) -> None:
+        self._assessor, self._area = assessor, area
+        limits = assessor.limits
+        stand = Limits(
+            limits.candidate_link, limits.max_density, limits.max_cover, limits.min_trees
+        )
+        self.margin = stand.margin
+        self._groups = Groups(stand)
+
+    def add(self, square: Bounds, stems: Stems) -> list[Candidate]:
+        """Return the candidates that no further square can change.
+
+        Args:
+            square: The next one in the order of `squares_over`.
+            stems: All trees in it and within `margin` of it.
+        """
+        return self._candidates(self._groups.add(square, stems))
+
+    def rest(self) -> list[Candidate]:
+        """Return those that are left after the last square."""
+        return self._candidates(self._groups.rest())
+
+    def _candidates(self, groups: list[Stems]) -> list[Candidate]:
+        limits, gathered = self._assessor.limits, self._assessor.gathered
+        found = []
+        for group in groups:
+            usable = ~group.in_object & (group.heights <= limits.candidate_max_height)
+            trees = group.take(usable)
+            if len(trees) < limits.min_trees:
                 continue
-            if np.percentile(heights[inside], 90) < limits.plantation_height:
-                continue  # a plantation or nursery
-            candidate = _judge(plot, tops[inside], areas[inside], gathered, limits)
-            if candidate is not None and _home(plot, area):
-                found.append(candidate)
-    return sorted(found, key=lambda item: item.polygon.centroid.coords[0])
+            for plot in _plots(trees.tops, self._assessor):
+                inside = trees.take(trees_in(plot, trees.tops))
+                if len(inside) < limits.min_trees:
+                    continue
+                if np.percentile(inside.heights, 90) < limits.plantation_height:
+                    continue  # a plantation or nursery
+                candidate = _judge(plot, inside.tops, inside.areas, gathered, limits)
+                if candidate is not None and _home(plot, self._area):
+                    found.append(candidate)
+        return found
 
 
-def _plots(tops: NDArray[np.float64], gathered: Gathered, assessor: Assessor) -> list[Any]:
+def _plots(tops: NDArray[np.float64], assessor: Assessor) -> list[Any]:
     """Return the ground of a group of trees without inventory objects and gardens, in parts."""
     limits = assessor.limits
     parts: list[Any] = []
     for plot in plots_of(tops, limits.candidate_link, limits.min_width):
-        houses = _houses(plot.buffer(limits.candidate_house_distance), gathered)
+        houses = _houses(plot.buffer(limits.candidate_house_distance), assessor.gathered)
         gardens: Any = shapely.union_all(houses).buffer(limits.candidate_house_distance)
         near = np.sort(assessor.index.query(plot.buffer(GAP)))
         objects: Any = shapely.union_all(assessor.polygons[near])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -26,10 +26,11 @@ from processes.assess.inventory import inventory_date
 from processes.assess.provenance import Provenance
 from processes.assess.registration import Registration
 from processes.assess.rules import Decision, decide
+from processes.assess.seen import Seen
+from processes.assess.squares import squares_of
 from processes.assess.thresholds import Thresholds
 from processes.grid import Bounds
 
-SQUARE = 2000.0  # metres
 MARGIN = 45.0  # metres beyond the trees beside an object: what tells them from a wood
 
 
@@ -43,29 +44,6 @@ class Judged:
     sources: dict[str, Source]
 
 
-@dataclass
-class Trees:
-    """What the images said of crowns near objects, by tree id: NDVI, and whether that is a tree's.
-
-    A crown between two objects keeps what was found first.
-    """
-
-    ndvi: dict[str, float] = field(default_factory=dict)
-    green: dict[str, bool] = field(default_factory=dict)
-
-    def add(self, tree_id: str, ndvi: float, green: bool) -> None:
-        """Keep the NDVI of a crown."""
-        if tree_id not in self.ndvi:
-            self.ndvi[tree_id], self.green[tree_id] = ndvi, green
-
-    def is_tree(
-        self, ids: NDArray[Any], flatness: NDArray[np.float64], max_flatness: float
-    ) -> NDArray[np.bool_]:
-        """Tell which crowns are trees: by their NDVI where known, else by their shape."""
-        pairs = zip(ids, flatness <= max_flatness, strict=True)
-        return np.array([self.green.get(tree_id, bool(round_)) for tree_id, round_ in pairs], bool)
-
-
 class Assessor:
     """Judges the objects of one run."""
 
@@ -77,11 +55,12 @@ class Assessor:
         limits: Thresholds,
         end: dt.date,
         default_date: dt.date | None,
+        seen: Seen,
     ) -> None:
         self.objects = objects
         self.polygons = np.asarray(objects.geometry.array)
         self.gathered, self.provenance, self.limits = gathered, provenance, limits
-        self.end, self.default_date = end, default_date
+        self.end, self.default_date, self.seen = end, default_date, seen
         self.index = shapely.STRtree(self.polygons)
         self.points = np.asarray(shapely.point_on_surface(self.polygons))
         places = {
@@ -89,21 +68,31 @@ class Assessor:
             for object_id, point in zip(objects["object_id"], self.points, strict=True)
         }
         self.registration = Registration(gathered.prepared.values(), places)
-        self.trees = Trees()
 
-    def judge(self) -> Iterator[Judged]:
+    def judge(self) -> Iterator[list[Judged]]:
         """Judge all objects, square by square."""
         reach = self.limits.nearby_distance + MARGIN
-        for members in squares(self.polygons):
+        for members in self._by_square():
             left, bottom, right, top = shapely.total_bounds(self.polygons[members])
             window = Bounds(left, bottom, right, top).grow(reach)
             crowns = self._crowns(window)
+            self.seen.load(crowns.tops)
             tree = shapely.STRtree(crowns.polygons)
             structures = np.asarray(self.gathered.read_structures(window).geometry.array)
+            judged = []
             for member in members:
                 near = self.polygons[member].buffer(reach).bounds
                 around = np.sort(tree.query(shapely.box(*near)))
-                yield self._judge(int(member), crowns.take(around), structures)
+                judged.append(self._judge(member, crowns.take(around), structures))
+            yield judged
+
+    def _by_square(self) -> list[list[int]]:
+        """Return the indexes of the objects by the square that holds their inner point."""
+        points = np.column_stack([shapely.get_x(self.points), shapely.get_y(self.points)])
+        groups: dict[tuple[int, int], list[int]] = {}
+        for index, (column, row) in enumerate(squares_of(points).tolist()):
+            groups.setdefault((column, row), []).append(index)
+        return [groups[key] for key in sorted(groups)]
 
     def _judge(self, member: int, crowns: Crowns, structures: NDArray[Any]) -> Judged:
         polygon, limits = self.polygons[member], self.limits
@@ -156,11 +145,10 @@ class Assessor:
     def _trees_only(self, crowns: Crowns, ndvi: NDArray[np.float64], leaves: bool | None) -> Crowns:
         """Return the crowns with `is_tree` set, and keep what was found for the layer of trees."""
         limits = self.limits
-        for tree_id, value in zip(crowns.ids, ndvi, strict=True):
-            if np.isfinite(value):
-                green = leaves is not True or value >= limits.min_crown_ndvi
-                self.trees.add(tree_id, float(value), bool(green))
-        is_tree = self.trees.is_tree(crowns.ids, crowns.flatness, limits.max_flatness)
+        known = np.isfinite(ndvi)
+        green = (ndvi[known] >= limits.min_crown_ndvi) | (leaves is not True)
+        self.seen.add(crowns.ids[known], crowns.tops[known], ndvi[known], green)
+        is_tree = self.seen.is_tree(crowns.ids, crowns.flatness, limits.max_flatness)
         return Crowns(
             crowns.ids, crowns.polygons, crowns.tops, crowns.heights, crowns.flatness, is_tree
         )
@@ -169,13 +157,3 @@ class Assessor:
         reach = self.polygons[member].buffer(self.limits.nearby_distance)
         near = [index for index in np.sort(self.index.query(reach)) if index != member]
         return shapely.union_all(self.polygons[near]) if near else None
-
-
-def squares(polygons: NDArray[Any]) -> list[NDArray[np.int64]]:
-    """Return the indexes of `polygons` by the square of the fixed grid that holds their centre."""
-    points = shapely.point_on_surface(polygons)
-    keys = np.floor(np.column_stack([shapely.get_x(points), shapely.get_y(points)]) / SQUARE)
-    groups: dict[tuple[int, int], list[int]] = {}
-    for index, (column, row) in enumerate(keys.astype(np.int64).tolist()):
-        groups.setdefault((column, row), []).append(index)
-    return [np.asarray(groups[key]) for key in sorted(groups)]

@@ -18,7 +18,7 @@ from processes.assess.evidence import Evidence, Source
 from processes.assess.independence import GROUPS
 from processes.assess.objects import Judged
 from processes.assess.thresholds import Thresholds
-from processes.vector import write_layers
+from processes.vector import append
 
 KINDS = {
     "verdict": "str", "rejected_as": "object", "reasons": "str", "reason_main": "str",
@@ -36,36 +36,39 @@ CANDIDATE_KINDS = {
 }  # fmt: skip
 
 
-def write_objects(
+def append_objects(
     path: Path,
     objects: Any,
     judged: Sequence[Judged],
     decisions: Mapping[str, tuple[str, str]],
     limits: Thresholds,
 ) -> None:
-    """Write the inventory's columns and the verdicts, layer objects, ordered by object_id."""
+    """Add the inventory's columns and the verdicts of the objects judged to the layer objects.
+
+    Without any, the layer is made.
+    """
     thresholds = _json(limits.as_dict())
-    rows = [_row(entry, thresholds) for entry in sorted(judged, key=lambda entry: entry.index)]
-    for row, object_id in zip(rows, objects["object_id"], strict=True):
+    frame = objects.iloc[[entry.index for entry in judged]]
+    frame = frame.drop(columns=[name for name in KINDS if name in objects])
+    rows = [_row(entry, thresholds) for entry in judged]
+    for row, object_id in zip(rows, frame["object_id"], strict=True):
         row["verdict_human"], row["decided"] = decisions.get(object_id, (None, None))
-    frame = objects.drop(columns=[name for name in KINDS if name in objects])
     for name, kind in KINDS.items():
         frame[name] = pd.Series([row[name] for row in rows], dtype=kind, index=frame.index)
-    frame.attrs["geometry_type"] = "MultiPolygon"
-    write_layers(path, {"objects": frame})
+    append(path, "objects", frame, "MultiPolygon")
 
 
-def write_candidates(path: Path, candidates: Sequence[Candidate], crs: Any) -> None:
-    """Write the candidates, layer candidates, in the order given."""
+def append_candidates(path: Path, candidates: Sequence[Candidate], crs: Any) -> None:
+    """Add candidates to the layer candidates, which is made if need be."""
+    if path.exists() and not candidates:
+        return
     rows = [{**asdict(item), "reasons": _json(list(item.reasons))} for item in candidates]
     columns = {
         name: pd.Series([row[name] for row in rows], dtype=kind)
         for name, kind in CANDIDATE_KINDS.items()
     }
     polygons = gpd.GeoSeries([item.polygon for item in candidates], crs=crs)
-    frame = gpd.GeoDataFrame(columns, geometry=polygons)
-    frame.attrs["geometry_type"] = "Polygon"
-    write_layers(path, {"candidates": frame})
+    append(path, "candidates", gpd.GeoDataFrame(columns, geometry=polygons), "Polygon")
 
 
 def values_of(evidence: Evidence) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Dates, decisions, sources and clusters from small inputs."""
+"""Dates, decisions, sources and plots from small inputs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pyproj
 import pytest
 from shapely.geometry import box, mapping
 
-from processes.assess.clusters import Limits, clusters_of
 from processes.assess.evidence_image import leaf_on
 from processes.assess.inventory import inventory_date, period_end, read_decisions
 from processes.assess.plots import plots_of, trees_in
@@ -21,7 +20,6 @@ from processes.assess.thresholds import Thresholds
 from processes.stage import InputDataError
 
 CRS = pyproj.CRS("EPSG:25832")
-LIMITS = Limits(link=18.0, max_density=150.0, max_cover=0.7, min_trees=10)
 
 
 @pytest.mark.parametrize(
@@ -125,33 +123,6 @@ def test_footprint_in_longitude_and_latitude_is_moved_into_the_crs() -> None:
 def grid(columns: int, rows: int, distance: float, east: float = 0.0) -> Any:
     x, y = np.meshgrid(np.arange(columns), np.arange(rows))
     return np.column_stack([east + x.T.ravel() * distance, y.T.ravel() * distance])
-
-
-def test_orchard_is_one_cluster_and_a_distant_one_another() -> None:
-    tops = np.concatenate([grid(4, 4, 10.0), grid(4, 4, 10.0, east=100.0)])
-    found = clusters_of(tops, np.full(32, 20.0), LIMITS)
-    assert [group.tolist() for group in found] == [list(range(16)), list(range(16, 32))]
-
-
-def test_wood_and_the_trees_at_its_edge_are_left_out() -> None:
-    # 4 m apart are 625 trees/ha.
-    assert clusters_of(grid(20, 20, 4.0), np.full(400, 12.0), LIMITS) == []
-
-
-def test_closed_canopy_of_large_crowns_is_left_out() -> None:
-    # 9 m apart are 123 trees/ha, which would do, but crowns of 80 m2 leave no gap.
-    assert clusters_of(grid(12, 12, 9.0), np.full(144, 80.0), LIMITS) == []
-
-
-def test_clusters_do_not_depend_on_what_stands_elsewhere() -> None:
-    orchard = grid(4, 4, 10.0)
-    alone = clusters_of(orchard, np.full(16, 20.0), LIMITS)
-    wood = grid(20, 20, 4.0, east=500.0)
-    both = clusters_of(
-        np.concatenate([orchard, wood]), np.concatenate([np.full(16, 20.0), np.full(400, 12.0)]),
-        LIMITS,
-    )  # fmt: skip
-    assert [group.tolist() for group in alone] == [group.tolist() for group in both]
 
 
 def test_plot_of_a_grid_reaches_a_little_beyond_its_outermost_trees() -> None:
